@@ -1,0 +1,231 @@
+# codeexec -- `make help` lists the targets.  Everything is built below build/.
+#
+#   make NGINX_SRC=/path/to/nginx    against that nginx source tree, which is built too
+#   make SANITIZE=1                  nginx, module and codeexecd with ASan and UBSan
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+VERSION := 0.1.0
+
+# Debian packages, checked and installed by `make deps`
+BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
+              libpcre2-dev libjansson-dev libevent-dev libucl-dev libseccomp-dev \
+              python3-dev
+RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
+              fonts-droid-fallback
+TEST_DEPS  := perl cppcheck bubblewrap
+
+# Where things are run from and installed to
+HOST       ?= 127.0.0.1
+PORT       ?= 8080
+PREFIX     ?= /usr/local
+SBINDIR    ?= $(PREFIX)/sbin
+LIBDIR     ?= $(PREFIX)/lib/codeexec
+DOCDIR     ?= $(PREFIX)/share/doc/codeexec
+CONFDIR    ?= /etc/codeexec
+MODULESDIR ?= /usr/lib/nginx/modules
+
+ifdef SANITIZE
+BUILD := build/asan
+else ifdef NGINX_SRC
+BUILD := build/$(notdir $(abspath $(NGINX_SRC)))
+else
+BUILD := build
+endif
+OUT := $(abspath $(BUILD))
+OBJ := $(BUILD)/obj
+
+# Flags.  The builder and the Python extension are never sanitised: they live
+# in processes that drop everything the sanitisers lean on.
+CC     ?= gcc
+CFLAGS ?= -O2 -g
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
+ifeq ($(shell uname -m),x86_64)
+HARDEN += -fcf-protection
+endif
+WARN   := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes \
+          -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wvla
+SAN    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+          -fno-sanitize-recover=undefined
+
+C_BASE     := -std=gnu11 -DCODEEXEC_VERSION='"$(VERSION)"' -Isandbox
+BUILDER_CC := $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIE
+DAEMON_CC  := $(if $(SANITIZE),$(SAN) $(WARN) $(C_BASE) -fPIE,$(BUILDER_CC))
+PYTHON_CC   = $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIC $$(/usr/bin/python3-config --includes)
+LINK       := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
+
+DAEMON_PKGS  := libevent_core jansson libseccomp
+DAEMON_LIBS  := -lucl
+pkg_libs = $$(pkg-config --libs $(1))
+
+# Sources: three programs share sandbox/.  zygote.c and what it needs is linked
+# into every runtime.
+MODULE_SRC  := config $(wildcard ngx_http_codeexec_module/*.[ch]) sandbox/wire.c sandbox/wire.h
+BUILDER_SRC := builder jail template privileges spawn
+ZYGOTE_SRC  := zygote lockdown privileges spawn
+DAEMON_SRC  := $(filter-out builder jail template zygote lockdown, \
+                 $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
+PYTHON_SRC  := sandbox/runtimes/python
+
+DAEMON_OBJ  := $(DAEMON_SRC:%=$(OBJ)/daemon/%.o)
+BUILDER_OBJ := $(BUILDER_SRC:%=$(OBJ)/builder/%.o)
+PYTHON_OBJ  := $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/python/%.o,$(wildcard $(PYTHON_SRC)/*.c)) \
+               $(ZYGOTE_SRC:%=$(OBJ)/python/%.o)
+PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/.done \
+    $(patsubst $(PYTHON_SRC)/%,$(BUILD)/python/%, \
+      $(filter-out %/fontcache.py,$(wildcard $(PYTHON_SRC)/*.py)))
+
+# nginx: Debian's with a dynamic module, or one built here
+MODULE := $(BUILD)/ngx_http_codeexec_module.so
+ifdef SANITIZE
+NGINX       := $(OUT)/nginx/objs/nginx
+NGINX_TREE  := $(or $(NGINX_SRC),/usr/share/nginx/src)
+NGINX_FLAGS := $(NGX_USUAL) --with-debug --add-module=$(CURDIR)
+NGINX_CC    := $(SAN) -fno-sanitize=nonnull-attribute -DNGX_DEBUG_PALLOC=1 -DNGX_HAVE_NONALIGNED=0
+NGINX_LD    := -fsanitize=address,undefined
+NGINX_OUT   := $(BUILD)/nginx/objs/nginx
+else
+NGINX       := $(if $(NGINX_SRC),$(OUT)/nginx/objs/nginx,/usr/sbin/nginx)
+NGINX_TREE  := $(or $(NGINX_SRC),/usr/share/nginx/src)
+NGINX_FLAGS := --add-dynamic-module=$(CURDIR)
+NGINX_CC    := $(CFLAGS) $(HARDEN) -Wextra
+NGINX_LD    := -Wl,-z,relro,-z,now
+NGINX_OUT   := $(MODULE) $(if $(NGINX_SRC),$(BUILD)/nginx/objs/nginx)
+endif
+NGX_USUAL := --with-compat --with-threads --with-pcre-jit --with-http_ssl_module \
+    --with-http_v2_module --with-http_realip_module --with-http_auth_request_module \
+    --with-http_stub_status_module --with-http_dav_module --with-http_slice_module \
+    --prefix=$(OUT)/nginx --error-log-path=stderr
+
+# What the scripts and the tests are told
+RUN_ENV  := BUILD=$(OUT) NGINX=$(NGINX) HOST=$(HOST) PORT=$(PORT)
+TEST_ENV := CODEEXEC_BUILD=$(OUT) CODEEXEC_NGINX=$(NGINX) $(if $(SANITIZE),CODEEXEC_STATIC=1 \
+    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
+T ?= t/
+
+.PHONY: all deps run start stop test asan check bench install clean help
+
+all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default)
+
+# ---------------------------------------------------------------- the module
+
+$(BUILD)/nginx/objs/Makefile: config Makefile
+	rm -rf $(BUILD)/nginx
+	mkdir -p $(BUILD)
+	cp -a $(NGINX_TREE)/. $(BUILD)/nginx
+	cd $(BUILD)/nginx && rm -rf objs
+	cd $(BUILD)/nginx && if [ -f conf_flags ]; then . ./conf_flags; else NGX_CONF_FLAGS=(); fi && \
+	    $$(ls ./configure auto/configure 2>/dev/null | head -n 1) \
+	        $(if $(NGINX_SRC)$(SANITIZE),$(NGX_USUAL),"$${NGX_CONF_FLAGS[@]}") $(NGINX_FLAGS) \
+	        --with-cc='$(CC)' --with-cc-opt='$(NGINX_CC)' --with-ld-opt='$(NGINX_LD)' >configure.log \
+	    || { tail -n 20 configure.log; exit 1; }
+
+$(MODULE): $(BUILD)/nginx/objs/Makefile $(MODULE_SRC)
+	$(MAKE) -C $(BUILD)/nginx -f objs/Makefile modules
+	install -m 644 $(BUILD)/nginx/objs/$(@F) $@
+
+$(BUILD)/nginx/objs/nginx: $(BUILD)/nginx/objs/Makefile $(if $(SANITIZE),$(MODULE_SRC))
+	$(MAKE) -C $(BUILD)/nginx -f objs/Makefile binary
+	touch $@
+
+# --------------------------------------------------------------- the sandbox
+
+$(OBJ)/daemon/%.o: sandbox/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(DAEMON_CC) -MMD -MP -c -o $@ $<
+
+$(OBJ)/builder/%.o: sandbox/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BUILDER_CC) -MMD -MP -c -o $@ $<
+
+$(OBJ)/python/%.o: sandbox/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(PYTHON_CC) -MMD -MP -c -o $@ $<
+
+$(OBJ)/python/%.o: $(PYTHON_SRC)/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(PYTHON_CC) -MMD -MP -c -o $@ $<
+
+$(BUILD)/codeexecd: $(DAEMON_OBJ)
+	$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(call pkg_libs,$(DAEMON_PKGS)) $(DAEMON_LIBS)
+
+$(BUILD)/codeexec-builder: $(BUILDER_OBJ)
+	$(CC) $(LINK) -o $@ $^
+
+$(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^
+
+$(BUILD)/python/%.py: $(PYTHON_SRC)/%.py
+	install -D -m 644 $< $@
+
+$(BUILD)/python/matplotlib/.done: $(wildcard $(PYTHON_SRC)/fontcache.py)
+	@mkdir -p $(@D)
+	$(if $<,/usr/bin/python3 -I $< $(@D))
+	touch $@
+
+-include $(wildcard $(OBJ)/*/*.d)
+
+# ------------------------------------------------------------------- running
+
+deps: ## install what is missing of the Debian packages
+	@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS)
+
+# run, start and test build only after their packages are there
+built = +@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(1) && $(MAKE) --no-print-directory all
+
+run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1)
+	$(call built)
+	@exec env $(RUN_ENV) tools/instance run
+
+start: ## the same in the background
+	$(call built)
+	@env $(RUN_ENV) tools/instance start
+
+stop: ## stop what `make start` started
+	@env $(RUN_ENV) tools/instance stop
+
+# ------------------------------------------------------------------- testing
+
+test: ## run the test suite (T=t/10-runcode.t for one file)
+	$(call built,$(TEST_DEPS))
+	env $(TEST_ENV) prove -j1 $(T)
+
+asan: ## run the test suite under ASan and UBSan
+	$(MAKE) test SANITIZE=1 T='$(T)'
+
+check: ## static analysis (ANALYZE=1 adds gcc -fanalyzer, which is slow)
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
+	    --inline-suppr --suppress=missingInclude --suppress=missingIncludeSystem \
+	    --error-exitcode=1 -DCODEEXEC_VERSION='"$(VERSION)"' -Isandbox \
+	    sandbox ngx_http_codeexec_module bench
+ifdef ANALYZE
+	for f in sandbox/*.c; do $(CC) $(BUILDER_CC) -fanalyzer -c -o /dev/null $$f; done
+endif
+
+bench: ## measure (QUICK=1: less than a minute)
+	$(call built,$(TEST_DEPS))
+	@env BUILD=$(OUT) NGINX=$(NGINX) QUICK=$(QUICK) bench/run
+
+# ---------------------------------------------------------------- installing
+
+install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR)
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/python $(DESTDIR)$(MODULESDIR) \
+	    $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DOCDIR)
+	install -m 644 $(MODULE) $(DESTDIR)$(MODULESDIR)
+	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
+	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
+	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
+	sed 's|/usr/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
+	[ -e $(DESTDIR)$(CONFDIR)/codeexecd.conf ] || \
+	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
+	install -m 644 README.md SECURITY.md CHANGES LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+
+clean: ## remove build/
+	@[ ! -e build/run/nginx.pid ] || env $(RUN_ENV) tools/instance stop
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
