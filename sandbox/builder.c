@@ -1,0 +1,164 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * codeexec-builder ROOTFS LIBRARY SLOTS, started by codeexecd alone.
+ */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "builder.h"
+
+#define NAMESPACES  (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC \
+                     | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+#define SLOTS_MAX   4096
+
+
+void
+die(const char *fmt, ...)
+{
+	int      error = errno;
+	va_list  args;
+
+	(void) fputs("codeexec-builder: ", stderr);
+
+	va_start(args, fmt);
+	(void) vfprintf(stderr, fmt, args);
+	va_end(args);
+
+	(void) fprintf(stderr, ": %s\n", strerror(error));
+
+	exit(1);
+}
+
+
+/* Says "ready" and waits until codeexecd has done its part. */
+
+static void
+rendezvous(const char *what)
+{
+	unsigned            nfds = 0;
+	struct spawn_reply  reply;
+
+	spawn_reply_init(&reply, 0, 0, NULL);
+
+	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0) != 0
+	    || spawn_recv(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, &nfds,
+	                  0) <= 0)
+	{
+		die("%s", what);
+	}
+}
+
+
+/*
+ * From here on the builder is root in its own user namespace only.  Its maps
+ * can't be written from inside: codeexecd does it between the two calls.
+ */
+
+static void
+give_up_root(void)
+{
+	if (unshare(NAMESPACES) != 0) {
+		die("unshare");
+	}
+
+	rendezvous("maps");
+
+	if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
+		die("setresuid");
+	}
+
+	/* A change of uid clears it, and then /proc/PID/uid_map of our own
+	 * children would belong to the host's root. */
+
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0
+	    || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+	{
+		die("prctl");
+	}
+
+	if (sethostname("sandbox", 7) != 0) {
+		die("sethostname");
+	}
+}
+
+
+static void
+serve(struct builder *b)
+{
+	ssize_t             n;
+	unsigned            nfds;
+	struct spawn_build  request;
+
+	for ( ;; ) {
+		nfds = 0;
+
+		n = spawn_recv(SPAWN_CONTROL_FD, &request, sizeof(request),
+		    NULL, &nfds, 0);
+
+		if (n <= 0) {
+			exit(n < 0);
+		}
+
+		jail_build(b, &request);
+	}
+}
+
+
+int
+main(int argc, char **argv)
+{
+	uint32_t        i;
+	struct builder  b;
+
+	if (argc != 4) {
+		errno = EINVAL;
+		die("usage: codeexec-builder ROOTFS LIBRARY SLOTS");
+	}
+
+	b.rootfs = argv[1];
+	b.library = argv[2];
+	b.slots = (uint32_t) strtoul(argv[3], NULL, 10);
+
+	if (b.slots == 0 || b.slots > SLOTS_MAX) {
+		errno = ERANGE;
+		die("SLOTS");
+	}
+
+	if (getpid() != 1) {
+		errno = EPERM;
+		die("not process 1 of a pid namespace");
+	}
+
+	b.netns = malloc(b.slots * sizeof(int));
+	if (b.netns == NULL) {
+		die("malloc");
+	}
+
+	for (i = 0; i < b.slots; i++) {
+		b.netns[i] = -1;
+	}
+
+	/* Inits of jails are reaped by the kernel. */
+
+	(void) signal(SIGCHLD, SIG_IGN);
+	(void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+
+	template_build(b.rootfs, b.library);
+	give_up_root();
+	serve(&b);
+}

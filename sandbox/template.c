@@ -1,0 +1,331 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * The root that zygotes and jails share, read-only.  It is laid out by root
+ * in a private mount namespace before any untrusted process exists in it, in
+ * a directory only root can reach.
+ *
+ *   /            tmpfs                     ro nosuid nodev
+ *   /usr         bind of the rootfs's      ro nosuid nodev
+ *   /bin /lib …  as in the rootfs (symbolic links on merged-usr systems)
+ *   /etc         generated, and a few binds   ro nosuid nodev noexec
+ *   /opt/codeexec  the runtimes            ro nosuid nodev
+ *   /dev         tmpfs with six nodes      ro nosuid noexec
+ *   /proc        of the pen; each jail mounts its own over it
+ *   /home        empty; each jail mounts its tmpfs here
+ *   /tmp, /dev/shm  symbolic links into /home: one size limit covers all
+ */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "builder.h"
+
+#define STAGE        "/run/codeexec-stage"
+
+#define RO           (MS_RDONLY | MS_NOSUID | MS_NODEV)
+
+static const struct {
+	const char  *name;
+	unsigned     major;
+	unsigned     minor;
+} nodes[] = {
+	{ "null",    1, 3 },
+	{ "zero",    1, 5 },
+	{ "full",    1, 7 },
+	{ "random",  1, 8 },
+	{ "urandom", 1, 9 },
+};
+
+static const struct {
+	const char  *link;
+	const char  *target;
+} links[] = {
+	{ "tmp",           "home/tmp" },
+	{ "dev/shm",       "../home/shm" },
+	{ "dev/fd",        "/proc/self/fd" },
+	{ "dev/stdin",     "/proc/self/fd/0" },
+	{ "dev/stdout",    "/proc/self/fd/1" },
+	{ "dev/stderr",    "/proc/self/fd/2" },
+	{ "etc/localtime", "/usr/share/zoneinfo/Etc/UTC" },
+};
+
+static const struct {
+	const char  *path;
+	const char  *text;
+} files[] = {
+	{ "etc/passwd",
+	  "root:x:0:0:root:/:/usr/sbin/nologin\n"
+	  "user:x:1000:1000:user:/home/user:/bin/sh\n"
+	  "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n" },
+	{ "etc/group", "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n" },
+	{ "etc/hosts", "127.0.0.1 localhost\n::1 localhost\n" },
+	{ "etc/hostname", "sandbox\n" },
+	{ "etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n" },
+	{ "etc/resolv.conf", "" },
+};
+
+/* What programs of the rootfs need from its /etc; absent ones are skipped. */
+
+static const char *const etc_dirs[] = {
+	"etc/alternatives", "etc/fonts", NULL
+};
+
+static const char *const etc_files[] = {
+	"etc/ld.so.cache", "etc/matplotlibrc", "etc/mime.types",
+	"etc/os-release", NULL
+};
+
+static const char *const usr_aliases[] = {
+	"bin", "sbin", "lib", "lib32", "lib64", "libx32", NULL
+};
+
+
+static void
+make_dir(const char *path)
+{
+	if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+		die("mkdir %s", path);
+	}
+}
+
+
+static void
+write_file(const char *path, const char *text, size_t size)
+{
+	int  fd;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+	    0644);
+
+	if (fd < 0 || write(fd, text, size) != (ssize_t) size) {
+		die("write %s", path);
+	}
+
+	(void) close(fd);
+}
+
+
+static void
+copy_file(const char *rootfs, const char *path)
+{
+	int      in, out;
+	char     source[PATH_MAX], buffer[65536];
+	ssize_t  n;
+
+	(void) snprintf(source, sizeof(source), "%s/%s", rootfs, path);
+
+	in = open(source, O_RDONLY | O_CLOEXEC);
+	if (in < 0) {
+		if (errno == ENOENT) {
+			return;
+		}
+
+		die("open %s", source);
+	}
+
+	out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (out < 0) {
+		die("create %s", path);
+	}
+
+	while ((n = read(in, buffer, sizeof(buffer))) > 0) {
+		if (write(out, buffer, (size_t) n) != n) {
+			die("write %s", path);
+		}
+	}
+
+	if (n < 0) {
+		die("read %s", source);
+	}
+
+	(void) close(in);
+	(void) close(out);
+}
+
+
+/* A bind mount takes its flags only from a second call. */
+
+static void
+bind_ro(const char *source, const char *target, unsigned long flags)
+{
+	make_dir(target);
+
+	if (mount(source, target, NULL, MS_BIND, NULL) != 0) {
+		die("bind %s", source);
+	}
+
+	if (mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | flags, NULL) != 0)
+	{
+		die("remount %s", source);
+	}
+}
+
+
+static void
+bind_rootfs(const char *rootfs, const char *path, unsigned long flags)
+{
+	char         source[PATH_MAX], target[PATH_MAX];
+	ssize_t      n;
+	struct stat  st;
+
+	(void) snprintf(source, sizeof(source), "%s/%s", rootfs, path);
+
+	if (lstat(source, &st) != 0) {
+		return;
+	}
+
+	if (S_ISLNK(st.st_mode)) {
+		n = readlink(source, target, sizeof(target) - 1);
+		if (n < 0) {
+			die("readlink %s", source);
+		}
+
+		target[n] = '\0';
+
+		if (symlink(target, path) != 0) {
+			die("symlink %s", path);
+		}
+
+		return;
+	}
+
+	if (S_ISDIR(st.st_mode)) {
+		bind_ro(source, path, flags);
+	}
+}
+
+
+static void
+lay_out_dev(void)
+{
+	size_t  i;
+	char    path[32];
+
+	make_dir("dev");
+
+	if (mount("tmpfs", "dev", "tmpfs", MS_NOSUID | MS_NOEXEC,
+	          "mode=0755,size=64k,nr_inodes=32") != 0)
+	{
+		die("mount /dev");
+	}
+
+	for (i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+		(void) snprintf(path, sizeof(path), "dev/%s", nodes[i].name);
+
+		if (mknod(path, S_IFCHR | 0666,
+		          makedev(nodes[i].major, nodes[i].minor)) != 0
+		    || chmod(path, 0666) != 0)
+		{
+			die("mknod %s", path);
+		}
+	}
+}
+
+
+static void
+lay_out_etc(const char *rootfs)
+{
+	size_t  i;
+
+	make_dir("etc");
+
+	for (i = 0; etc_dirs[i] != NULL; i++) {
+		bind_rootfs(rootfs, etc_dirs[i], RO | MS_NOEXEC);
+	}
+
+	for (i = 0; etc_files[i] != NULL; i++) {
+		copy_file(rootfs, etc_files[i]);
+	}
+
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		write_file(files[i].path, files[i].text, strlen(files[i].text));
+	}
+}
+
+
+static void
+lay_out(const char *rootfs, const char *library)
+{
+	size_t  i;
+
+	bind_rootfs(rootfs, "usr", RO);
+
+	for (i = 0; usr_aliases[i] != NULL; i++) {
+		bind_rootfs(rootfs, usr_aliases[i], RO);
+	}
+
+	make_dir("opt");
+	bind_ro(library, "opt/codeexec", RO);
+
+	lay_out_etc(rootfs);
+	lay_out_dev();
+
+	make_dir("home");
+	make_dir("proc");
+
+	for (i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		if (symlink(links[i].target, links[i].link) != 0) {
+			die("symlink %s", links[i].link);
+		}
+	}
+
+	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+	          NULL) != 0)
+	{
+		die("mount /proc");
+	}
+
+	if (mount(NULL, "dev", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY
+	          | MS_NOSUID | MS_NOEXEC, NULL) != 0
+	    || mount(NULL, ".", NULL, MS_REMOUNT | MS_BIND | RO, NULL) != 0)
+	{
+		die("remount read-only");
+	}
+}
+
+
+void
+template_build(const char *rootfs, const char *library)
+{
+	(void) umask(0022);
+
+	if (unshare(CLONE_NEWNS) != 0
+	    || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+	{
+		die("private mount namespace");
+	}
+
+	if (mkdir(STAGE, 0700) != 0 && errno != EEXIST) {
+		die("mkdir " STAGE);
+	}
+
+	if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV,
+	          "mode=0755,size=4m,nr_inodes=256") != 0
+	    || chdir(STAGE) != 0)
+	{
+		die("mount root");
+	}
+
+	lay_out(rootfs, library);
+
+	/* The old root is stacked under the new one and then let go. */
+
+	if (syscall(SYS_pivot_root, ".", ".") != 0
+	    || umount2(".", MNT_DETACH) != 0
+	    || chdir("/") != 0)
+	{
+		die("pivot_root");
+	}
+}
