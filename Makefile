@@ -81,8 +81,8 @@ PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/.don
 MODULE := $(BUILD)/ngx_http_codeexec_module.so
 ifdef SANITIZE
 NGINX       := $(OUT)/nginx/objs/nginx
-NGINX_TREE  := $(or $(NGINX_SRC),/usr/share/nginx/src)
-NGINX_FLAGS := $(NGX_USUAL) --with-debug --add-module=$(CURDIR)
+NGINX_TREE  := $(or $(NGINX_SRC),$(BUILD)/nginx-source)
+NGINX_FLAGS := --with-debug --add-module=$(CURDIR)
 NGINX_CC    := $(SAN) -fno-sanitize=nonnull-attribute -DNGX_DEBUG_PALLOC=1 -DNGX_HAVE_NONALIGNED=0
 NGINX_LD    := -fsanitize=address,undefined
 NGINX_OUT   := $(BUILD)/nginx/objs/nginx
@@ -111,11 +111,14 @@ all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## 
 
 # ---------------------------------------------------------------- the module
 
-$(BUILD)/nginx/objs/Makefile: config Makefile
+$(BUILD)/nginx-source:
+	tools/nginx-source $(OUT)/nginx-source
+
+$(BUILD)/nginx/objs/Makefile: config Makefile | $(NGINX_TREE)
 	rm -rf $(BUILD)/nginx
 	mkdir -p $(BUILD)
 	cp -a $(NGINX_TREE)/. $(BUILD)/nginx
-	cd $(BUILD)/nginx && rm -rf objs
+	rm -rf $(BUILD)/nginx/objs
 	cd $(BUILD)/nginx && if [ -f conf_flags ]; then . ./conf_flags; else NGX_CONF_FLAGS=(); fi && \
 	    $$(ls ./configure auto/configure 2>/dev/null | head -n 1) \
 	        $(if $(NGINX_SRC)$(SANITIZE),$(NGX_USUAL),"$${NGX_CONF_FLAGS[@]}") $(NGINX_FLAGS) \
@@ -123,11 +126,11 @@ $(BUILD)/nginx/objs/Makefile: config Makefile
 	    || { tail -n 20 configure.log; exit 1; }
 
 $(MODULE): $(BUILD)/nginx/objs/Makefile $(MODULE_SRC)
-	$(MAKE) -C $(BUILD)/nginx -f objs/Makefile modules
+	$(MAKE) -s -C $(BUILD)/nginx -f objs/Makefile modules
 	install -m 644 $(BUILD)/nginx/objs/$(@F) $@
 
 $(BUILD)/nginx/objs/nginx: $(BUILD)/nginx/objs/Makefile $(if $(SANITIZE),$(MODULE_SRC))
-	$(MAKE) -C $(BUILD)/nginx -f objs/Makefile binary
+	$(MAKE) -s -C $(BUILD)/nginx -f objs/Makefile binary
 	touch $@
 
 # --------------------------------------------------------------- the sandbox
@@ -146,7 +149,7 @@ $(OBJ)/python/%.o: sandbox/%.c Makefile
 
 $(OBJ)/python/%.o: $(PYTHON_SRC)/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(PYTHON_CC) -MMD -MP -c -o $@ $<
+	$(CC) $(PYTHON_CC) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 
 $(BUILD)/codeexecd: $(DAEMON_OBJ)
 	$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(call pkg_libs,$(DAEMON_PKGS)) $(DAEMON_LIBS)
