@@ -11,7 +11,7 @@ VERSION := 0.1.0
 
 # Debian packages, checked and installed by `make deps`
 BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
-              libpcre2-dev libjansson-dev libevent-dev libucl-dev libseccomp-dev \
+              libpcre2-dev libjansson-dev libevent-dev libconfuse-dev libseccomp-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-droid-fallback
@@ -46,19 +46,18 @@ ifeq ($(shell uname -m),x86_64)
 HARDEN += -fcf-protection
 endif
 WARN   := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes \
-          -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wvla
+          -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wvla \
+          -Wno-missing-field-initializers
 SAN    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
           -fno-sanitize-recover=undefined
 
-C_BASE     := -std=gnu11 -DCODEEXEC_VERSION='"$(VERSION)"' -Isandbox
+C_BASE     := -std=gnu11 -DCODEEXEC_VERSION='"$(VERSION)"' -iquote sandbox
 BUILDER_CC := $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIE
 DAEMON_CC  := $(if $(SANITIZE),$(SAN) $(WARN) $(C_BASE) -fPIE,$(BUILDER_CC))
 PYTHON_CC   = $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIC $$(/usr/bin/python3-config --includes)
 LINK       := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
-DAEMON_PKGS  := libevent_core jansson libseccomp
-DAEMON_LIBS  := -lucl
-pkg_libs = $$(pkg-config --libs $(1))
+DAEMON_LIBS := $$(pkg-config --libs libevent_core libconfuse jansson libseccomp)
 
 # Sources: three programs share sandbox/.  zygote.c and what it needs is linked
 # into every runtime.
@@ -101,7 +100,8 @@ NGX_USUAL := --with-compat --with-threads --with-pcre-jit --with-http_ssl_module
 
 # What the scripts and the tests are told
 RUN_ENV  := BUILD=$(OUT) NGINX=$(NGINX) HOST=$(HOST) PORT=$(PORT)
-TEST_ENV := CODEEXEC_BUILD=$(OUT) CODEEXEC_NGINX=$(NGINX) $(if $(SANITIZE),CODEEXEC_STATIC=1 \
+TEST_ENV := CODEEXEC_NGINX=$(NGINX) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec_module.so \
+    CODEEXEC_DAEMON=$(OUT)/codeexecd $(if $(SANITIZE),CODEEXEC_STATIC=1 \
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
@@ -152,7 +152,7 @@ $(OBJ)/python/%.o: $(PYTHON_SRC)/%.c Makefile
 	$(CC) $(PYTHON_CC) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 
 $(BUILD)/codeexecd: $(DAEMON_OBJ)
-	$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(call pkg_libs,$(DAEMON_PKGS)) $(DAEMON_LIBS)
+	$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(DAEMON_LIBS)
 
 $(BUILD)/codeexec-builder: $(BUILDER_OBJ)
 	$(CC) $(LINK) -o $@ $^
@@ -208,8 +208,16 @@ ifdef ANALYZE
 	for f in sandbox/*.c; do $(CC) $(BUILDER_CC) -fanalyzer -c -o /dev/null $$f; done
 endif
 
+$(BUILD)/bench/%: bench/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(BUILDER_CC) -o $@ $(filter %.c,$^) $(BENCH_LIBS)
+
+$(BUILD)/bench/floor: sandbox/filter.c sandbox/privileges.c
+$(BUILD)/bench/floor: BENCH_LIBS = $$(/usr/bin/python3-config --includes --ldflags --embed) -lseccomp
+
 bench: ## measure (QUICK=1: less than a minute)
 	$(call built,$(TEST_DEPS))
+	@$(MAKE) -s $(BUILD)/bench/load $(BUILD)/bench/spawn $(BUILD)/bench/floor
 	@env BUILD=$(OUT) NGINX=$(NGINX) QUICK=$(QUICK) bench/run
 
 # ---------------------------------------------------------------- installing
@@ -221,7 +229,7 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR)
 	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
 	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
-	sed 's|/usr/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
+	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
 	[ -e $(DESTDIR)$(CONFDIR)/codeexecd.conf ] || \
 	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
 	install -m 644 README.md SECURITY.md CHANGES LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
