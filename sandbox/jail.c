@@ -170,7 +170,12 @@ init_main(const struct spawn_build *request, int gate)
 
 	spawn_reply_init(&reply, request->slot, request->serial, step);
 
-	(void) setfsuid(0);
+	/* The zygote joins us by our pidfd, and the change of fsuid above has
+	 * made us untouchable.  A run can't: its uid is another. */
+
+	if (step == NULL && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) {
+		_exit(1);
+	}
 
 	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), fds,
 	               step == NULL ? 2 : 0) != 0 || step != NULL)

@@ -1,0 +1,661 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * Connections from nginx.
+ *
+ *          JOB               RUN
+ *   IDLE -------> COLLECT --------> WAIT ---+
+ *    ^  QUERY: answered at once            |
+ *    +-------------------------------------+
+ *              RESULT … END, BUSY or REJECT
+ *
+ * Anything else closes the connection, and closing it kills its run.
+ */
+
+#define _GNU_SOURCE
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "codeexecd.h"
+
+#define HEAD_MAX      (256 * 1024)   /* bytes of a JOB object */
+#define ACCEPT_TURN   64             /* connections taken in one turn */
+#define BACKLOG       4096
+
+struct listener {
+	int           fd;
+	struct event  readable;
+	const char   *path;              /* of a unix socket */
+};
+
+static TAILQ_HEAD(, client)  clients = TAILQ_HEAD_INITIALIZER(clients);
+static struct listener       listeners[LISTENERS_MAX];
+static uid_t                 peers[NAMES_MAX];
+
+
+void
+frame_add(struct evbuffer *out, enum wire_type type, const void *data,
+    size_t size)
+{
+	unsigned char  header[WIRE_HEADER_SIZE];
+
+	(void) wire_put_header(header, type, (uint32_t) size);
+	(void) evbuffer_add(out, header, sizeof(header));
+
+	if (size > 0) {
+		(void) evbuffer_add(out, data, size);
+	}
+}
+
+
+void
+frame_move(struct evbuffer *out, enum wire_type type,
+    struct evbuffer *payload)
+{
+	unsigned char  header[WIRE_HEADER_SIZE];
+
+	(void) wire_put_header(header, type,
+	    (uint32_t) evbuffer_get_length(payload));
+	(void) evbuffer_add(out, header, sizeof(header));
+	(void) evbuffer_add_buffer(out, payload);
+}
+
+
+void
+client_close(struct client *c)
+{
+	struct job  *job = c->job;
+
+	c->job = NULL;
+
+	if (job != NULL) {
+		job_abort(job);
+	}
+
+	(void) event_del(&c->readable);
+	(void) event_del(&c->writable);
+	(void) close(c->fd);
+
+	evbuffer_free(c->out);
+	evbuffer_free(c->head);
+
+	TAILQ_REMOVE(&clients, c, link);
+	counters.clients--;
+	free(c);
+}
+
+
+static void
+client_writable(evutil_socket_t fd, short what, void *data)
+{
+	struct client  *c = data;
+
+	(void) what;
+
+	while (evbuffer_get_length(c->out) > 0) {
+		if (evbuffer_write(c->out, fd) > 0) {
+			continue;
+		}
+
+		if (errno == EAGAIN) {
+			(void) event_add(&c->writable, NULL);
+
+		} else {
+
+			/* The reader sees it too, and nobody else holds c. */
+
+			(void) shutdown(fd, SHUT_RDWR);
+			(void) evbuffer_drain(c->out,
+			    evbuffer_get_length(c->out));
+		}
+
+		return;
+	}
+}
+
+
+void
+client_done(struct client *c)
+{
+	c->submitted = false;
+	client_writable(c->fd, EV_WRITE, c);
+}
+
+
+void
+client_busy(struct client *c, const char *reason, unsigned retry_after)
+{
+	int   n;
+	char  text[128];
+
+	n = snprintf(text, sizeof(text),
+	    "{\"reason\":\"%s\",\"retry_after\":%u}", reason, retry_after);
+
+	frame_add(c->out, WIRE_BUSY, text, (size_t) n);
+	client_done(c);
+}
+
+
+/* Both texts are ours: there is nothing in them to escape but quotes. */
+
+void
+client_reject(struct client *c, const char *reason, const char *message)
+{
+	int          n;
+	char         text[256], escaped[160], *p;
+
+	for (p = escaped; *message != '\0' && p < escaped + 150; message++) {
+		if (*message == '"') {
+			*p++ = '\\';
+		}
+
+		*p++ = *message;
+	}
+
+	*p = '\0';
+
+	n = snprintf(text, sizeof(text),
+	    "{\"reason\":\"%s\",\"message\":\"%s\"}", reason, escaped);
+
+	counters.rejected++;
+	frame_add(c->out, WIRE_REJECT, text, (size_t) n);
+	client_done(c);
+}
+
+
+static void
+client_state(struct client *c)
+{
+	int              n;
+	size_t           used;
+	char             text[8192];
+	unsigned         i, k, running;
+	struct tier     *tier;
+	struct runtime  *rt;
+
+	for (i = running = 0; i < config.runtimes; i++) {
+		running += runtimes[i].running;
+	}
+
+	n = snprintf(text, sizeof(text), "{\"pid\":%d,\"runs_started\":%llu,"
+	    "\"runs_finished\":%llu,\"runs_aborted\":%llu,\"runs_lost\":%llu,"
+	    "\"rejected\":%llu,\"busy\":%llu,\"running\":%u,\"queued\":%llu,"
+	    "\"clients\":%llu,\"slots\":%llu,\"runtimes\":[", (int) getpid(),
+	    (unsigned long long) counters.started,
+	    (unsigned long long) counters.finished,
+	    (unsigned long long) counters.aborted,
+	    (unsigned long long) counters.lost,
+	    (unsigned long long) counters.rejected,
+	    (unsigned long long) counters.busy, running,
+	    (unsigned long long) counters.queued,
+	    (unsigned long long) counters.clients,
+	    (unsigned long long) config.slots);
+
+	used = (size_t) n;
+
+	for (i = 0; i < config.runtimes; i++) {
+		rt = &runtimes[i];
+
+		used += (size_t) snprintf(text + used, sizeof(text) - used,
+		    "%s{\"name\":\"%.32s\",\"tiers\":[", i > 0 ? "," : "",
+		    rt->config->name);
+
+		for (k = 0; k < rt->tiers; k++) {
+			tier = &rt->tier[k];
+
+			used += (size_t) snprintf(text + used,
+			    sizeof(text) - used, "%s{\"name\":\"%.32s\","
+			    "\"warm\":%s,\"parked\":%u,\"queued\":%u}",
+			    k > 0 ? "," : "", tier->config->name,
+			    tier->warm ? "true" : "false", tier->parked,
+			    tier->queued);
+		}
+
+		used += (size_t) snprintf(text + used, sizeof(text) - used,
+		    "]}");
+	}
+
+	used += (size_t) snprintf(text + used, sizeof(text) - used, "]}");
+
+	frame_add(c->out, WIRE_STATE, text, used);
+	client_done(c);
+}
+
+
+static void
+client_run(struct client *c)
+{
+	char             language[LANGUAGE_MAX + 1];
+	struct job      *job = c->job;
+	const char      *error, *reason;
+	struct runtime  *rt;
+
+	c->submitted = true;
+
+	reason = "job";
+	error = job_parse(job, c->head, language);
+
+	if (error == NULL && c->too_large) {
+		reason = "too_large";
+		error = "code, variables or input above the limit";
+	}
+
+	rt = error == NULL ? runtime_find(language) : NULL;
+
+	if (error == NULL && rt == NULL) {
+		reason = "language";
+		error = "Unsupported language";
+	}
+
+	(void) evbuffer_drain(c->head, evbuffer_get_length(c->head));
+
+	if (error != NULL) {
+		c->job = NULL;
+		job_free(job);
+		client_reject(c, reason, error);
+		return;
+	}
+
+	job_submit(job, rt);
+}
+
+
+/* Chooses where the payload goes; returns -1 if the frame has no place. */
+
+static int
+frame_begin(struct client *c)
+{
+	struct limits  *l = &config.limits;
+
+	if (c->submitted) {
+		return -1;
+	}
+
+	c->sink = NULL;
+
+	if (c->job == NULL) {
+		if (c->reader.type == WIRE_JOB) {
+			c->job = job_new(c);
+			c->too_large = false;
+			c->sink = c->head;
+			c->room = HEAD_MAX;
+			return 0;
+		}
+
+		return c->reader.type == WIRE_QUERY && c->reader.length == 0
+		    ? 0 : -1;
+	}
+
+	switch (c->reader.type) {
+
+	case WIRE_CODE:
+		c->sink = c->job->code;
+		c->room = l->code;
+		return 0;
+
+	case WIRE_VARS:
+		c->sink = c->job->vars;
+		c->room = l->input;
+		return 0;
+
+	case WIRE_STDIN:
+		c->sink = c->job->input;
+		c->room = l->input;
+		return 0;
+
+	case WIRE_RUN:
+		return c->reader.length == 0 ? 0 : -1;
+
+	default:
+		return -1;
+	}
+}
+
+
+/* A job that is too large is read to its end, so that it gets an answer. */
+
+static void
+frame_data(struct client *c)
+{
+	if (c->too_large
+	    || c->reader.size > c->room - evbuffer_get_length(c->sink))
+	{
+		c->too_large = true;
+		return;
+	}
+
+	(void) evbuffer_add(c->sink, c->reader.data, c->reader.size);
+}
+
+
+/* Returns -1 when the connection is of no use any more. */
+
+static int
+client_parse(struct client *c, const unsigned char *pos,
+    const unsigned char *last)
+{
+	for ( ;; ) {
+		switch (wire_read(&c->reader, &pos, last)) {
+
+		case WIRE_AGAIN:
+			return 0;
+
+		case WIRE_HEADER:
+			if (frame_begin(c) != 0) {
+				return -1;
+			}
+
+			break;
+
+		case WIRE_DATA:
+			frame_data(c);
+			break;
+
+		case WIRE_DONE:
+			if (c->reader.type == WIRE_RUN) {
+				client_run(c);
+
+			} else if (c->reader.type == WIRE_QUERY) {
+				client_state(c);
+			}
+
+			break;
+
+		default:
+			return -1;
+		}
+	}
+}
+
+
+static void
+client_readable(evutil_socket_t fd, short what, void *data)
+{
+	ssize_t               n;
+	struct client        *c = data;
+	static unsigned char  buffer[65536];
+
+	(void) what;
+
+	n = read(fd, buffer, sizeof(buffer));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		return;
+	}
+
+	/* A half-close is a close: nginx never does one. */
+
+	if (n <= 0 || client_parse(c, buffer, buffer + n) != 0) {
+		client_close(c);
+	}
+}
+
+
+static bool
+is_peer(int fd)
+{
+	unsigned      i;
+	socklen_t     size;
+	struct ucred  peer;
+
+	size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+		return false;
+	}
+
+	for (i = 0; i < config.peers.count; i++) {
+		if (peers[i] == peer.uid) {
+			return true;
+		}
+	}
+
+	log_warn("refused a connection from uid %u", (unsigned) peer.uid);
+
+	return false;
+}
+
+
+static void
+client_new(int fd)
+{
+	struct client  *c;
+
+	c = xcalloc(1, sizeof(*c));
+
+	c->fd = fd;
+	c->out = evbuffer_new();
+	c->head = evbuffer_new();
+
+	if (c->out == NULL || c->head == NULL) {
+		fatal("out of memory");
+	}
+
+	wire_reader_init(&c->reader, WIRE_LENGTH_MAX);
+
+	(void) event_assign(&c->readable, loop, fd, EV_READ | EV_PERSIST,
+	    client_readable, c);
+	(void) event_assign(&c->writable, loop, fd, EV_WRITE,
+	    client_writable, c);
+	(void) event_add(&c->readable, NULL);
+
+	TAILQ_INSERT_TAIL(&clients, c, link);
+	counters.clients++;
+}
+
+
+static void
+listener_readable(evutil_socket_t fd, short what, void *data)
+{
+	int               i, s, one = 1;
+	struct listener  *l = data;
+
+	(void) what;
+
+	for (i = 0; i < ACCEPT_TURN; i++) {
+		s = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (s < 0) {
+			if (errno != EAGAIN && errno != ECONNABORTED) {
+				log_warn("accept4: %s", strerror(errno));
+			}
+
+			return;
+		}
+
+		if (l->path == NULL) {
+			(void) setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one,
+			    sizeof(one));
+
+		} else if (!is_peer(s)) {
+			(void) close(s);
+			continue;
+		}
+
+		client_new(s);
+	}
+}
+
+
+static void
+find_peers(void)
+{
+	unsigned        i;
+	struct passwd  *pw;
+
+	for (i = 0; i < config.peers.count; i++) {
+		pw = getpwnam(config.peers.name[i]);
+
+		if (pw == NULL) {
+			fatal("no user \"%s\" for \"peers\"",
+			    config.peers.name[i]);
+		}
+
+		peers[i] = pw->pw_uid;
+	}
+}
+
+
+/* A socket nobody listens on is left from a crash; a live one is not ours. */
+
+static void
+remove_stale(const struct sockaddr_un *sun)
+{
+	int  fd, rc;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	rc = connect(fd, (const struct sockaddr *) sun, sizeof(*sun));
+
+	if (rc == 0) {
+		errno = EADDRINUSE;
+		fatal("\"%s\"", sun->sun_path);
+	}
+
+	(void) close(fd);
+	(void) unlink(sun->sun_path);
+}
+
+
+static int
+listen_unix(const char *path)
+{
+	int                 fd;
+	mode_t              mask, mode;
+	struct group       *gr;
+	struct sockaddr_un  sun = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		fatal("\"%s\"", path);
+	}
+
+	(void) strcpy(sun.sun_path, path);
+
+	gr = getgrnam(config.listen_group);
+	if (gr == NULL) {
+		fatal("no group \"%s\" for \"listen_group\"",
+		    config.listen_group);
+	}
+
+	mode = (mode_t) strtoul(config.listen_mode, NULL, 8);
+
+	remove_stale(&sun);
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	/* Closed to everybody until owner and mode are right. */
+
+	mask = umask(0777);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *) &sun, sizeof(sun)) != 0) {
+		fatal("bind(\"%s\")", path);
+	}
+
+	(void) umask(mask);
+
+	if (chown(path, (uid_t) -1, gr->gr_gid) != 0
+	    || chmod(path, mode & 0777) != 0)
+	{
+		fatal("chown(\"%s\")", path);
+	}
+
+	return fd;
+}
+
+
+static int
+listen_tcp(const char *address)
+{
+	int                      fd, size, one = 1;
+	struct sockaddr_storage  sa;
+
+	size = sizeof(sa);
+
+	if (evutil_parse_sockaddr_port(address, (struct sockaddr *) &sa, &size)
+	    != 0)
+	{
+		errno = EINVAL;
+		fatal("\"%s\" in \"listen\"", address);
+	}
+
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
+
+	if (fd < 0
+	    || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0
+	    || bind(fd, (struct sockaddr *) &sa, (socklen_t) size) != 0)
+	{
+		fatal("bind(\"%s\")", address);
+	}
+
+	log_warn("anybody who can reach %s can run code: there is no "
+	    "authentication on TCP", address);
+
+	return fd;
+}
+
+
+void
+clients_listen(void)
+{
+	unsigned          i;
+	const char       *name;
+	struct listener  *l;
+
+	find_peers();
+
+	for (i = 0; i < config.listen.count; i++) {
+		l = &listeners[i];
+		name = config.listen.name[i];
+
+		if (strncmp(name, "unix:", 5) == 0) {
+			l->path = name + 5;
+			l->fd = listen_unix(l->path);
+
+		} else {
+			l->fd = listen_tcp(name);
+		}
+
+		if (listen(l->fd, BACKLOG) != 0) {
+			fatal("listen(\"%s\")", name);
+		}
+
+		(void) event_assign(&l->readable, loop, l->fd,
+		    EV_READ | EV_PERSIST, listener_readable, l);
+		(void) event_add(&l->readable, NULL);
+	}
+}
+
+
+void
+clients_stop(void)
+{
+	unsigned        i;
+	struct client  *c;
+
+	for (i = 0; i < config.listen.count; i++) {
+		(void) event_del(&listeners[i].readable);
+		close_fd(&listeners[i].fd);
+
+		if (listeners[i].path != NULL) {
+			(void) unlink(listeners[i].path);
+		}
+	}
+
+	while ((c = TAILQ_FIRST(&clients)) != NULL) {
+		client_close(c);
+	}
+}

@@ -1,0 +1,214 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * codeexecd [-t] -c FILE [-p FILE]
+ */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "codeexecd.h"
+#include "filter.h"
+
+#define FDS_PER_SLOT    24
+#define FDS_OTHER       4096
+
+struct event_base  *loop;
+int                 filter_fd = -1;
+
+
+static _Noreturn void
+usage(void)
+{
+	(void) fprintf(stderr,
+	    "usage: codeexecd -c FILE            run in the foreground\n"
+	    "       codeexecd -c FILE -p FILE    and keep a pid file\n"
+	    "       codeexecd -t -c FILE         test the configuration\n"
+	    "       codeexecd -v                 print the version\n");
+	exit(2);
+}
+
+
+static void
+stop(evutil_socket_t sig, short what, void *data)
+{
+	(void) what;
+	(void) data;
+
+	log_info("signal %d: stopping", (int) sig);
+
+	stopping = true;
+	(void) event_base_loopbreak(loop);
+}
+
+
+static void
+write_pid(const char *path)
+{
+	FILE  *f;
+
+	f = fopen(path, "we");
+
+	if (f == NULL || fprintf(f, "%d\n", (int) getpid()) < 0
+	    || fclose(f) != 0)
+	{
+		fatal("\"%s\"", path);
+	}
+}
+
+
+/*
+ * What the shell that started us had open or set is no business of the runs.
+ * Descriptors 0 to 2 exist, so that none of ours takes their place.
+ */
+
+static void
+clean_process(void)
+{
+	int            fd;
+	struct rlimit  limit;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd < 3);
+
+	(void) close_range(3, ~0U, 0);
+
+	/* 0 would still feed a core pipe, and runs can't raise it to 1. */
+
+	limit.rlim_cur = limit.rlim_max = 1;
+	(void) setrlimit(RLIMIT_CORE, &limit);
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+		fatal("getrlimit");
+	}
+
+	limit.rlim_cur = FDS_OTHER + FDS_PER_SLOT * config.slots;
+
+	if (limit.rlim_max < limit.rlim_cur) {
+		limit.rlim_max = limit.rlim_cur;
+	}
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+		fatal("setrlimit(RLIMIT_NOFILE, %llu)",
+		    (unsigned long long) limit.rlim_cur);
+	}
+
+	(void) signal(SIGPIPE, SIG_IGN);
+	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+}
+
+
+static void
+watch_signals(void)
+{
+	size_t               i;
+	static const int     signals[] = { SIGTERM, SIGINT, SIGQUIT };
+	static struct event  events[3];
+
+	for (i = 0; i < 3; i++) {
+		(void) evsignal_assign(&events[i], loop, signals[i], stop,
+		    NULL);
+		(void) event_add(&events[i], NULL);
+	}
+}
+
+
+static int
+serve(const char *pid_path)
+{
+	if (geteuid() != 0) {
+		errno = EPERM;
+		fatal("codeexecd builds jails and must be started by root");
+	}
+
+	clean_process();
+
+	loop = event_base_new();
+	filter_fd = filter_compile();
+
+	if (loop == NULL || filter_fd < 0 || cgroup_init() != 0) {
+		return 1;
+	}
+
+	watch_signals();
+	clients_listen();
+	runtimes_start();
+
+	if (pid_path != NULL) {
+		write_pid(pid_path);
+	}
+
+	(void) event_base_dispatch(loop);
+
+	clients_stop();
+	runtimes_stop();
+	cgroup_cleanup();
+
+	if (pid_path != NULL) {
+		(void) unlink(pid_path);
+	}
+
+	log_info("stopped");
+
+	return 0;
+}
+
+
+int
+main(int argc, char **argv)
+{
+	int          c, test;
+	const char  *path, *pid_path;
+
+	test = 0;
+	path = pid_path = NULL;
+
+	while ((c = getopt(argc, argv, "c:p:tv")) != -1) {
+		switch (c) {
+
+		case 'c':
+			path = optarg;
+			break;
+
+		case 'p':
+			pid_path = optarg;
+			break;
+
+		case 't':
+			test = 1;
+			break;
+
+		case 'v':
+			(void) printf("codeexecd %s\n", CODEEXEC_VERSION);
+			return 0;
+
+		default:
+			usage();
+		}
+	}
+
+	if (path == NULL || optind != argc) {
+		usage();
+	}
+
+	if (config_load(path) != 0) {
+		return 1;
+	}
+
+	if (test) {
+		log_info("the configuration file %s is fine", path);
+		return 0;
+	}
+
+	return serve(pid_path);
+}

@@ -1,0 +1,431 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * codeexecd: runs untrusted programs for nginx.  One header, a section for
+ * each source file; sandbox/README.md has the processes and who kills what.
+ *
+ * Theory of operation
+ * -------------------
+ * One thread, one libevent loop.  A client (client.c) sends a job (job.c);
+ * the job waits in the queue of its tier until a slot (slot.c) has a run
+ * parked for it: a process that was forked from a warm zygote into a jail of
+ * its own and locked down before there was a job.  The job's text is handed
+ * over, the process runs, dies, and is thrown away with its jail; the slot
+ * gets a new jail and a new process ahead of the next job.  The runtime
+ * (runtime.c) owns the builder and the zygotes that make them.
+ *
+ * What happened is read from the kernel (slot.c, cgroup.c) and from the
+ * working directory once nothing is alive in it (collect.c); nothing that
+ * the run says about itself is believed.
+ *
+ * Times are microseconds of CLOCK_MONOTONIC, sizes bytes, unless a name says
+ * otherwise.  Everything here runs on the loop's thread.
+ */
+
+#ifndef CODEEXECD_H
+#define CODEEXECD_H
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/types.h>
+
+#include "spawn.h"
+#include "wire.h"
+
+#define ID_MAX          64   /* characters of an execution id */
+#define LANGUAGE_MAX    32   /* characters of a language name */
+#define TIERS_MAX       8    /* of one runtime */
+#define RUNTIMES_MAX    8
+#define LISTENERS_MAX   8
+#define NAMES_MAX       64   /* entries of a list in the configuration */
+#define CGROUPS_MAX     4    /* hierarchies that a run joins */
+
+
+/* util.c */
+
+__attribute__((format(printf, 1, 2)))
+void log_info(const char *fmt, ...);
+
+__attribute__((format(printf, 1, 2)))
+void log_warn(const char *fmt, ...);
+
+/* Logs with strerror(errno) and exits: for what can't be gone on from. */
+__attribute__((noreturn, format(printf, 1, 2)))
+void fatal(const char *fmt, ...);
+
+uint64_t  now_us(void);
+void      close_fd(int *fd);          /* closes unless -1, sets -1 */
+void     *xcalloc(size_t n, size_t size);
+char     *xstrdup(const char *s);
+
+/* Whole file into a NUL-terminated buffer; -1 with errno if it won't fit. */
+ssize_t   read_file(const char *path, char *buffer, size_t size);
+
+
+/* config.c */
+
+struct limits {
+	uint64_t      wall_ms;        /* default wall time */
+	uint64_t      max_wall_ms;    /* the most a job may ask for */
+	uint64_t      memory;
+	uint64_t      disk;           /* of the private tmpfs */
+	uint64_t      output;         /* each of stdout and stderr */
+	uint64_t      file_size;      /* of one file returned */
+	uint64_t      files_size;     /* of all files returned */
+	uint64_t      files;          /* number of files returned */
+	uint64_t      code;           /* size of the program accepted */
+	uint64_t      input;          /* of variables, and of stdin */
+	uint64_t      inodes;
+	uint64_t      processes;
+	uint64_t      open_files;
+	double        cpus;           /* processors' worth of time, 0: no limit */
+};
+
+struct names {
+	char         *name[NAMES_MAX];
+	unsigned      count;
+};
+
+struct tier_config {
+	char         *name;
+	struct names  preload;        /* modules that the zygote imports */
+	struct names  when;           /* words in a program that choose it */
+	uint64_t      spare;          /* runs parked ahead */
+	bool          huge_pages;     /* keep the heap on huge pages */
+};
+
+struct runtime_config {
+	char                *name;
+	char                *interpreter;
+	struct tier_config   tier[TIERS_MAX];
+	unsigned             tiers;
+};
+
+struct config {
+	struct names           listen;
+	struct names           peers;         /* users that may connect */
+	char                  *listen_group;
+	char                  *listen_mode;   /* octal */
+	char                  *library;
+	char                  *rootfs;
+	char                  *cgroup;        /* "" switches cgroups off */
+	uint64_t               uids;          /* first of slots + 1 host uids */
+	uint64_t               runs;          /* at once */
+	uint64_t               queue;         /* jobs waiting */
+	uint64_t               queue_ms;      /* for how long at most */
+	uint64_t               slots;         /* runs + everything spare */
+	struct limits          limits;
+	struct runtime_config  runtime[RUNTIMES_MAX];
+	unsigned               runtimes;
+};
+
+extern struct config  config;
+
+/* Reads path into config; returns 0, or -1 after saying what is wrong. */
+int config_load(const char *path);
+
+
+/* cgroup.c */
+
+struct cgroup {
+	int       procs[CGROUPS_MAX];    /* open cgroup.procs */
+	unsigned  count;
+	int       memory_peak;           /* open files, or -1 where absent */
+	int       memory_events;
+	int       cpu;
+	int       pids;
+	uint64_t  cpu_base;              /* microseconds when the job began */
+	uint64_t  oom_base;
+};
+
+/* Finds what the host has and makes our directories; returns 0, or -1 when
+ * cgroups are wanted and there are none. */
+int   cgroup_init(void);
+
+void  cgroup_open(struct cgroup *cg, unsigned slot);
+void  cgroup_begin(struct cgroup *cg);       /* a job is about to start */
+
+/* True if it is known that no process is left; false may mean "unknown". */
+bool      cgroup_empty(const struct cgroup *cg);
+bool      cgroup_oom(const struct cgroup *cg);      /* since begin */
+uint64_t  cgroup_cpu_us(const struct cgroup *cg);   /* since begin, or 0 */
+uint64_t  cgroup_peak_kb(const struct cgroup *cg);  /* or 0 */
+bool      cgroup_has_memory(void);
+void      cgroup_cleanup(void);
+
+
+/* process.c: a builder or a zygote */
+
+struct clone_args;
+
+struct process {
+	int           pidfd;         /* -1 while there is none */
+	int           control;
+	struct event  exited;
+	struct event  message;
+	struct event  restart;       /* back-off timer */
+	unsigned      failures;      /* in a row */
+};
+
+void   process_init(struct process *p, event_callback_fn restart, void *data);
+
+/*
+ * Makes a child that has its control socket and the policy where spawn.h
+ * says, /dev/null as its input and nothing else open but our log.  builder is
+ * the pidfd of the builder whose namespaces it enters, or -1.
+ * Returns 0 in the child, its pid in the parent, or -1 with errno.
+ */
+pid_t  process_fork(struct process *p, struct clone_args *args, int builder);
+void   process_watch(struct process *p, event_callback_fn exited,
+           event_callback_fn message, void *data);
+void   process_close(struct process *p);      /* kills and buries it */
+void   process_retry(struct process *p);      /* starts it again later */
+
+/* The time to wait after so many failures in a row: 100 ms to 10 s. */
+void   backoff(unsigned failures, struct timeval *tv);
+
+/* Kills, and reaps and closes when it is dead; owns pidfd. */
+void   process_bury(int pidfd);
+
+/* Blocks until every child is dead and reaped, for some seconds at most. */
+void   process_reap_all(void);
+
+
+/* runtime.c: a builder and its zygotes, one set for each language
+ *
+ *            started          it has new namespaces, maps are written
+ *   DOWN --------------> ENTERING --------------------------------> UP
+ *    ^                      |                                       |
+ *    +------ back off ------+---------------------------------------+
+ *                        the builder or its socket is gone
+ *
+ * A zygote that dies alone is started again after a back-off; its parked runs
+ * live on, since they are children of codeexecd.
+ */
+
+enum runtime_state { RUNTIME_DOWN, RUNTIME_ENTERING, RUNTIME_UP };
+
+TAILQ_HEAD(job_queue, job);
+
+struct tier {
+	struct runtime            *runtime;
+	const struct tier_config  *config;
+	struct process             zygote;
+	struct job_queue           queue;
+	unsigned                   queued;
+	unsigned                   ahead;    /* slots between EMPTY and RUNNING */
+	unsigned                   parked;   /* of which ready */
+	unsigned                   number;
+	bool                       warm;
+};
+
+struct runtime {
+	const struct runtime_config  *config;
+	struct process                builder;
+	struct event                  resume;  /* ends a pause */
+	unsigned                      pauses;  /* in a row */
+	bool                          paused;
+	enum runtime_state            state;
+	struct tier                   tier[TIERS_MAX];
+	unsigned                      tiers;
+	struct slot                  *slots;
+	unsigned                      running; /* slots with a job */
+	unsigned                      number;
+	pid_t                         pid;     /* of its builder */
+	uint32_t                      uid;     /* on the host, of its builder */
+};
+
+extern struct runtime  runtimes[RUNTIMES_MAX];
+
+void             runtimes_start(void);
+void             runtimes_stop(void);        /* kills all, waits for it */
+struct runtime  *runtime_find(const char *language);
+
+/* The tier whose words the program contains; the first one if none. */
+struct tier     *runtime_choose(struct runtime *rt, const char *code,
+                     size_t size);
+void             runtime_refill(struct runtime *rt);
+
+/* A run could not be made: makes no other one for a while. */
+void             runtime_pause(struct runtime *rt);
+
+/* Asks the builder for a jail or the zygote for a fork; -1 if it is gone. */
+int              runtime_build(struct slot *slot);
+int              runtime_fork(struct slot *slot, const int *fds,
+                     unsigned nfds);
+
+
+/* slot.c: a place for one run
+ *
+ *   EMPTY --> BUILDING --> FORKING --> PARKED --> RUNNING --> ENDED
+ *     ^           |            |          |          |           |
+ *     |           |            |          |          | killed    | jail empty
+ *     |           v            v          v          v           v
+ *     +------------------------- DYING <-------------------------+
+ *        init of the jail is dead, and the run is reaped
+ */
+
+enum slot_state {
+	SLOT_EMPTY, SLOT_BUILDING, SLOT_FORKING, SLOT_PARKED, SLOT_RUNNING,
+	SLOT_ENDED, SLOT_DYING
+};
+
+struct slot {
+	struct runtime   *runtime;
+	struct tier      *tier;
+	struct job       *job;           /* RUNNING and ENDED, unless aborted */
+	enum slot_state   state;
+	uint32_t          index;
+	uint32_t          serial;        /* of the jail in it */
+	int               jail;          /* pidfd of its init */
+	int               run;           /* pidfd */
+	int               home;          /* working directory */
+	int               control;
+	int               output[2];     /* read ends of stdout and stderr */
+	struct event      jail_exited;
+	struct event      run_exited;
+	struct event      parked;
+	struct event      readable[2];
+	struct cgroup     cgroup;
+	struct rusage     usage;         /* of the run, once reaped */
+	int               status;        /* si_status, once reaped */
+	bool              signaled;
+	bool              reaped;
+	bool              locked;        /* the run said it is parked */
+};
+
+void   slots_init(struct runtime *rt);
+uid_t  slot_uid(const struct slot *slot);      /* on the host */
+void  slot_prepare(struct slot *slot, struct tier *tier);
+void  slot_built(struct slot *slot, const struct spawn_reply *reply,
+          int *fds, unsigned nfds);
+void  slot_forked(struct slot *slot, const struct spawn_reply *reply,
+          int *fds, unsigned nfds);
+
+/* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
+int   slot_run(struct slot *slot, struct job *job);
+void  slot_kill(struct slot *slot);
+
+/* The runtime is gone, and every process in the slot with it. */
+void  slot_lost(struct slot *slot);
+
+
+/* job.c: what a client wants run
+ *
+ *   (client collects) --> QUEUED --> RUNNING --> answered, freed
+ *                            |          |
+ *                            v          v
+ *                      BUSY, freed   client gone: killed, freed
+ */
+
+struct job {
+	TAILQ_ENTRY(job)   link;
+	struct client     *client;
+	struct tier       *tier;
+	struct slot       *slot;         /* while it runs */
+	struct event       timer;        /* queue time-out, then the deadline */
+	struct evbuffer   *code;
+	struct evbuffer   *vars;
+	struct evbuffer   *args;
+	struct evbuffer   *input;
+	struct evbuffer   *output[2];
+	struct names       collect;      /* patterns */
+	char               id[ID_MAX + 1];
+	uint64_t           timeout_ms;
+	uint64_t           submitted;
+	uint64_t           started;
+	bool               timed_out;
+	bool               truncated;
+};
+
+struct counters {
+	uint64_t  started;               /* runs handed to a process */
+	uint64_t  finished;
+	uint64_t  aborted;               /* by their client */
+	uint64_t  rejected;
+	uint64_t  busy;
+	uint64_t  lost;                  /* with their runtime */
+	uint64_t  queued;                /* now */
+	uint64_t  clients;               /* now */
+};
+
+extern struct counters  counters;
+extern bool             stopping;
+
+struct job  *job_new(struct client *client);
+void         job_free(struct job *job);
+
+/*
+ * Reads the JOB object into job and its language, room for LANGUAGE_MAX + 1
+ * characters.  Returns NULL, or what is wrong with it.
+ */
+const char  *job_parse(struct job *job, struct evbuffer *json,
+                 char *language);
+
+/* Queues or starts it; answers by itself, now or later. */
+void         job_submit(struct job *job, struct runtime *rt);
+void         job_abort(struct job *job);
+void         jobs_dispatch(struct runtime *rt);
+
+/* The slot's run is over and nothing is alive in its jail. */
+void         job_finish(struct job *job);
+
+/* It may have run, but what it did is not known: the client is cut off. */
+void         job_lost(struct job *job);
+
+
+/* collect.c */
+
+/* Appends FILE frames to out; returns their number. */
+unsigned  collect_files(struct job *job, int home, uid_t uid,
+              struct evbuffer *out, uint64_t *size);
+
+
+/* client.c */
+
+struct client {
+	TAILQ_ENTRY(client)  link;
+	int                  fd;
+	struct event         readable;
+	struct event         writable;
+	struct wire_reader   reader;
+	struct evbuffer     *out;
+	struct evbuffer     *head;       /* payload of the JOB frame */
+	struct evbuffer     *sink;       /* takes the payload being read */
+	size_t               room;       /* bytes the sink may hold */
+	struct job          *job;        /* collected, queued or running */
+	bool                 submitted;
+	bool                 too_large;
+};
+
+void  clients_listen(void);
+void  clients_stop(void);
+
+/* Answers; each ends the client's current job. */
+void  client_busy(struct client *c, const char *reason, unsigned retry_after);
+void  client_reject(struct client *c, const char *reason,
+          const char *message);
+void  client_done(struct client *c);       /* after writing to c->out */
+void  client_close(struct client *c);
+
+/* Appends one frame; the payload may be empty. */
+void  frame_add(struct evbuffer *out, enum wire_type type, const void *data,
+          size_t size);
+
+/* Appends one frame and moves the payload into it without a copy. */
+void  frame_move(struct evbuffer *out, enum wire_type type,
+          struct evbuffer *payload);
+
+
+/* codeexecd.c */
+
+extern struct event_base  *loop;
+extern int                 filter_fd;      /* the seccomp policy */
+
+#endif /* CODEEXECD_H */

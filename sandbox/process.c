@@ -1,0 +1,235 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * The long-lived children of codeexecd: making them, watching them, burying
+ * them.
+ */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "codeexecd.h"
+
+#define NAMESPACES  (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC \
+                     | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+#define BACKOFF_MIN_MS  100
+#define BACKOFF_MAX_MS  10000
+
+#define STOP_SECONDS    5
+
+/* A process 1 ends only after its namespace is empty: that takes a while. */
+
+struct orphan {
+	int           pidfd;
+	struct event  exited;
+};
+
+
+void
+process_init(struct process *p, event_callback_fn restart, void *data)
+{
+	p->pidfd = p->control = -1;
+
+	(void) evtimer_assign(&p->restart, loop, restart, data);
+}
+
+
+static void
+orphan_exited(evutil_socket_t fd, short what, void *data)
+{
+	siginfo_t       info;
+	struct orphan  *o = data;
+
+	(void) fd;
+	(void) what;
+
+	(void) waitid(P_PIDFD, (id_t) o->pidfd, &info, WEXITED | WNOHANG);
+	(void) close(o->pidfd);
+	free(o);
+}
+
+
+void
+process_bury(int pidfd)
+{
+	struct orphan  *o;
+
+	(void) syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+
+	o = xcalloc(1, sizeof(*o));
+	o->pidfd = pidfd;
+
+	(void) event_assign(&o->exited, loop, pidfd, EV_READ, orphan_exited,
+	    o);
+	(void) event_add(&o->exited, NULL);
+}
+
+
+void
+process_close(struct process *p)
+{
+	if (p->control >= 0) {
+		(void) event_del(&p->message);
+		close_fd(&p->control);
+	}
+
+	if (p->pidfd >= 0) {
+		(void) event_del(&p->exited);
+		process_bury(p->pidfd);
+		p->pidfd = -1;
+	}
+}
+
+
+void
+backoff(unsigned failures, struct timeval *tv)
+{
+	unsigned  ms;
+
+	ms = BACKOFF_MIN_MS << (failures < 7 ? failures : 7);
+	ms = ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+
+	tv->tv_sec = ms / 1000;
+	tv->tv_usec = (suseconds_t) (ms % 1000) * 1000;
+}
+
+
+void
+process_retry(struct process *p)
+{
+	struct timeval  tv;
+
+	backoff(p->failures++, &tv);
+	(void) evtimer_add(&p->restart, &tv);
+}
+
+
+void
+process_watch(struct process *p, event_callback_fn exited,
+    event_callback_fn message, void *data)
+{
+	(void) event_assign(&p->exited, loop, p->pidfd, EV_READ, exited, data);
+	(void) event_add(&p->exited, NULL);
+
+	(void) event_assign(&p->message, loop, p->control,
+	    EV_READ | EV_PERSIST, message, data);
+	(void) event_add(&p->message, NULL);
+}
+
+
+/*
+ * In the child, already in the pen's pid namespace.  It becomes the pen's
+ * root, which is nobody on the host; interpreters want some place to write
+ * while they start.
+ */
+
+static int
+enter_pen(int builder)
+{
+	if (setns(builder, NAMESPACES) != 0
+	    || setresgid(0, 0, 0) != 0
+	    || setresuid(0, 0, 0) != 0
+	    || unshare(CLONE_NEWNS) != 0
+	    || mount("tmpfs", "/home", "tmpfs", MS_NOSUID | MS_NODEV,
+	             "mode=0755,size=64m") != 0
+	    || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+	{
+		return -1;
+	}
+
+	(void) umask(0022);
+
+	return mkdir("/home/tmp", 01777) == 0 && chdir("/") == 0 ? 0 : -1;
+}
+
+
+pid_t
+process_fork(struct process *p, struct clone_args *args, int builder)
+{
+	int    null, sockets[2];
+	pid_t  pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)
+	    != 0)
+	{
+		return -1;
+	}
+
+	args->flags |= CLONE_PIDFD;
+	args->pidfd = (uintptr_t) &p->pidfd;
+	args->exit_signal = SIGCHLD;
+
+	pid = (pid_t) syscall(SYS_clone3, args, sizeof(*args));
+
+	if (pid < 0) {
+		(void) close(sockets[0]);
+		(void) close(sockets[1]);
+		return -1;
+	}
+
+	if (pid > 0) {
+		(void) close(sockets[1]);
+		p->control = sockets[0];
+		(void) fcntl(p->control, F_SETFL, O_NONBLOCK);
+		return pid;
+	}
+
+	if (setgroups(0, NULL) != 0
+	    || (builder >= 0 && enter_pen(builder) != 0))
+	{
+		fatal("can't enter the pen");
+	}
+
+	/* Up first: either may sit where the other has to go. */
+
+	sockets[1] = fcntl(sockets[1], F_DUPFD, 64);
+	filter_fd = fcntl(filter_fd, F_DUPFD, 64);
+
+	null = open("/dev/null", O_RDONLY);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0
+	    || dup2(sockets[1], SPAWN_CONTROL_FD) < 0
+	    || dup2(filter_fd, SPAWN_FILTER_FD) < 0
+	    || close_range(SPAWN_FILTER_FD + 1, ~0U, 0) != 0)
+	{
+		fatal("can't hand over descriptors");
+	}
+
+	(void) signal(SIGPIPE, SIG_DFL);
+	(void) setsid();
+
+	return 0;
+}
+
+
+void
+process_reap_all(void)
+{
+	/* All of them were killed; a kernel that can't finish one of them
+	 * within this time must not keep us. */
+
+	(void) signal(SIGALRM, SIG_DFL);
+	(void) alarm(STOP_SECONDS);
+
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
+		/* void */
+	}
+
+	(void) alarm(0);
+}

@@ -1,0 +1,39 @@
+# Copyright (C) The codeexec authors.
+"""Prebuild matplotlib's font list: python3 -I fontcache.py DIRECTORY
+
+Finding the fonts takes seconds, and a run can't keep what it found.  The
+list and a matplotlibrc with a fallback for CJK text are made once, when
+codeexec is built, for the fonts that are installed then.
+"""
+
+import os
+import sys
+
+RC = '''\
+# A glyph that the first font lacks is taken from the next one.
+font.family: sans-serif, Droid Sans Fallback
+'''
+
+
+def main(directory):
+    os.makedirs(directory, exist_ok=True)
+    for name in os.listdir(directory):
+        os.unlink(os.path.join(directory, name))
+    rc = os.path.join(directory, 'matplotlibrc')
+    with open(rc, 'w') as f:
+        f.write(RC)
+
+    # The fonts of whoever builds are not those of the runs.
+    os.environ.update(HOME='/nonexistent', XDG_DATA_HOME='/nonexistent',
+                      MPLCONFIGDIR=directory, MATPLOTLIBRC=rc,
+                      MPLBACKEND='Agg')
+    import matplotlib.font_manager as fonts
+    if not any(f.name == 'Droid Sans Fallback' for f in
+               fonts.fontManager.ttflist):
+        print('fontcache.py: no CJK font, install fonts-droid-fallback',
+              file=sys.stderr)
+    for name in os.listdir(directory):
+        os.chmod(os.path.join(directory, name), 0o644)
+
+
+main(sys.argv[1])

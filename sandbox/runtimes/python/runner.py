@@ -1,0 +1,159 @@
+# Copyright (C) The codeexec authors.
+"""One run: the user's program as __main__, with the manners of a script.
+
+Everything here runs inside the jail, next to user code that may have changed
+any of it: nothing that codeexecd relies on is decided here.
+"""
+
+import atexit
+import gc
+import io
+import json
+import linecache
+import os
+import signal
+import sys
+import threading
+import traceback
+import types
+
+NAME = 'main.py'
+
+HOME = '/home/user'
+
+ENVIRONMENT = {
+    'HOME': HOME,
+    'LANG': 'C.UTF-8',
+    'LOGNAME': 'user',
+    'MPLBACKEND': 'Agg',
+    'MATPLOTLIBRC': '/opt/codeexec/matplotlib/matplotlibrc',
+    'PATH': '/usr/local/bin:/usr/bin:/bin',
+    'PYTHONDONTWRITEBYTECODE': '1',
+    'PYTHONUTF8': '1',
+    'TMPDIR': '/tmp',
+    'TZ': 'UTC',
+    'USER': 'user',
+    'OMP_NUM_THREADS': '1',
+    'OPENBLAS_NUM_THREADS': '1',
+}
+
+
+def open_streams():
+    """The zygote's own were opened on other files."""
+    def text(fd, mode, **options):
+        raw = io.FileIO(fd, mode, closefd=False)
+        buffer = (io.BufferedReader if mode == 'r' else io.BufferedWriter)(raw)
+        stream = io.TextIOWrapper(buffer, 'utf-8', **options)
+        stream.mode = mode
+        return stream
+
+    sys.stdin = sys.__stdin__ = text(0, 'r', errors='surrogateescape')
+    sys.stdout = sys.__stdout__ = text(1, 'w', errors='surrogateescape')
+    sys.stderr = sys.__stderr__ = text(2, 'w', errors='backslashreplace',
+                                       line_buffering=True)
+
+
+def make_main(variables):
+    main = types.ModuleType('__main__')
+    main.__dict__.update({
+        '__builtins__': sys.modules['builtins'],
+        '__file__': os.path.join(HOME, NAME),
+        '__cached__': None,
+    })
+    main.__dict__.update(variables)
+    sys.modules['__main__'] = main
+    return main
+
+
+def forget_runner(error, seen=None):
+    """Cut the frames of this file, here and in the chained exceptions."""
+    seen = set() if seen is None else seen
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        tb = error.__traceback__
+        while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
+            tb = tb.tb_next
+        error.__traceback__ = tb
+        if error.__cause__ is not None:
+            forget_runner(error.__cause__, seen)
+        error = error.__context__
+
+
+def report(kind, error, tb):
+    traceback.print_exception(kind, error, tb)
+
+
+def exit_code(code):
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xff
+    print(code, file=sys.stderr)
+    return 1
+
+
+def execute(main, source):
+    try:
+        program = compile(source, NAME, 'exec', dont_inherit=True)
+        exec(program, main.__dict__)
+        return 0
+    except SystemExit as error:
+        return exit_code(error.code)
+    except BaseException as error:
+        forget_runner(error)
+        sys.last_type, sys.last_value = type(error), error
+        sys.last_traceback = error.__traceback__
+        try:
+            sys.excepthook(type(error), error, error.__traceback__)
+        except SystemExit as other:
+            return exit_code(other.code)
+        except BaseException:
+            traceback.print_exception(error)
+        if isinstance(error, KeyboardInterrupt):
+            return 128 + signal.SIGINT
+        return 1
+
+
+def finish(main):
+    """What the interpreter does at its end, without its slow teardown."""
+    code = 0
+    try:
+        threading._shutdown()
+        atexit._run_exitfuncs()
+    except BaseException:
+        traceback.print_exc()
+
+    # Files that the program left open are flushed as their objects die.
+    sys.last_type = sys.last_value = sys.last_traceback = None
+    main.__dict__.clear()
+    gc.collect()
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, ValueError):
+            pass
+        except OSError:
+            code = 120
+    return code
+
+
+def run(source, variables, arguments):
+    gc.enable()
+    open_streams()
+
+    text = source.decode('utf-8', 'surrogateescape')
+    linecache.cache[NAME] = (len(source), None,
+                             text.splitlines(keepends=True), NAME)
+
+    sys.argv = [NAME] + (json.loads(arguments) if arguments else [])
+    sys.path.insert(0, HOME)
+    sys.excepthook = report
+    main = make_main(json.loads(variables) if variables else {})
+
+    code = 255
+    try:
+        code = execute(main, source)
+        code = finish(main) or code
+    finally:
+        os._exit(code)

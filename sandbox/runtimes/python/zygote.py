@@ -1,0 +1,82 @@
+# Copyright (C) The codeexec authors.
+"""The Python zygote: python3 -I -B -X utf8 zygote.py MODULE...
+
+Imports the modules, then forks at codeexecd's request.  Nothing below
+serve() runs in the zygote itself: what follows it is the run.
+"""
+
+import gc
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+sys.path.insert(0, HERE)
+
+import _codeexec
+import runner
+
+
+def prepare_matplotlib():
+    """A private copy of the prebuilt font list, where it may be opened."""
+    prebuilt = os.path.join(HERE, 'matplotlib')
+    private = '/home/matplotlib'
+    os.mkdir(private)
+    for name in os.listdir(prebuilt):
+        os.symlink(os.path.join(prebuilt, name), os.path.join(private, name))
+    os.environ['MPLCONFIGDIR'] = private
+    os.environ['MATPLOTLIBRC'] = os.path.join(prebuilt, 'matplotlibrc')
+
+
+def warm_matplotlib():
+    """The first figure costs more than the next ones: draw it here."""
+    import io
+    import matplotlib.font_manager as fonts
+    import matplotlib.pyplot as plt
+    plt.figure()
+    plt.plot([0, 1], [0, 1])
+    plt.title('0.5 \u4e2d')
+    plt.savefig(io.BytesIO(), format='png')
+    plt.close('all')
+    # A font that is in use keeps its file open, which runs must not share.
+    fonts._get_font.cache_clear()
+    gc.collect()
+
+
+def preload(modules):
+    # BLAS and OpenMP threads would not survive the fork, their locks would.
+    for name in ('OPENBLAS', 'OMP', 'MKL', 'NUMEXPR'):
+        os.environ[name + '_NUM_THREADS'] = '1'
+    os.environ['MPLBACKEND'] = 'Agg'
+
+    matplotlib = any(m.split('.')[0] == 'matplotlib' for m in modules)
+    if matplotlib:
+        prepare_matplotlib()
+    for module in modules:
+        __import__(module)
+    if matplotlib:
+        warm_matplotlib()
+    if 'numpy.random' in sys.modules:
+        # The legacy generator is the one that a fork does not reseed.
+        os.register_at_fork(after_in_child=sys.modules['numpy.random'].seed)
+
+
+def main():
+    preload(sys.argv[1:])
+
+    # Programs started by a run must not inherit the zygote's tuning.
+    os.environ.clear()
+    os.environ.update(runner.ENVIRONMENT)
+    sys.path.remove(HERE)
+    os.chdir('/')
+
+    # What lives now lives for ever: never walked by a collection, never
+    # copied because a collection wrote to it.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+    runner.run(*_codeexec.serve())
+
+
+main()
