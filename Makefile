@@ -72,7 +72,7 @@ DAEMON_OBJ  := $(DAEMON_SRC:%=$(OBJ)/daemon/%.o)
 BUILDER_OBJ := $(BUILDER_SRC:%=$(OBJ)/builder/%.o)
 PYTHON_OBJ  := $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/python/%.o,$(wildcard $(PYTHON_SRC)/*.c)) \
                $(ZYGOTE_SRC:%=$(OBJ)/python/%.o)
-PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/.done \
+PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/matplotlibrc \
     $(patsubst $(PYTHON_SRC)/%,$(BUILD)/python/%, \
       $(filter-out %/fontcache.py,$(wildcard $(PYTHON_SRC)/*.py)))
 
@@ -164,10 +164,8 @@ $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
 $(BUILD)/python/%.py: $(PYTHON_SRC)/%.py
 	install -D -m 644 $< $@
 
-$(BUILD)/python/matplotlib/.done: $(wildcard $(PYTHON_SRC)/fontcache.py)
-	@mkdir -p $(@D)
-	$(if $<,/usr/bin/python3 -I $< $(@D))
-	touch $@
+$(BUILD)/python/matplotlib/matplotlibrc: $(PYTHON_SRC)/fontcache.py
+	/usr/bin/python3 -I $< $(@D)
 
 -include $(wildcard $(OBJ)/*/*.d)
 
@@ -200,10 +198,10 @@ asan: ## run the test suite under ASan and UBSan
 	$(MAKE) test SANITIZE=1 T='$(T)'
 
 check: ## static analysis (ANALYZE=1 adds gcc -fanalyzer, which is slow)
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability \
-	    --inline-suppr --suppress=missingInclude --suppress=missingIncludeSystem \
-	    --error-exitcode=1 -DCODEEXEC_VERSION='"$(VERSION)"' -Isandbox \
-	    sandbox ngx_http_codeexec_module bench
+	cppcheck --quiet --std=c11 --enable=warning,performance --error-exitcode=1 \
+	    --library=posix --library=bsd --library=python --inline-suppr \
+	    --suppressions-list=tools/cppcheck.suppress -DCODEEXEC_VERSION='"$(VERSION)"' \
+	    -Isandbox sandbox ngx_http_codeexec_module bench
 ifdef ANALYZE
 	for f in sandbox/*.c; do $(CC) $(BUILDER_CC) -fanalyzer -c -o /dev/null $$f; done
 endif
