@@ -45,9 +45,11 @@ HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 ifeq ($(shell uname -m),x86_64)
 HARDEN += -fcf-protection
 endif
+# (gcc warns of an unused result even where a cast to void says it is meant;
+# clang warns of macros of libseccomp.)
 WARN   := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes \
           -Wmissing-prototypes -Wold-style-definition -Wpointer-arith -Wvla \
-          -Wno-missing-field-initializers
+          -Wno-missing-field-initializers -Wno-unused-result
 SAN    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
           -fno-sanitize-recover=undefined
 
