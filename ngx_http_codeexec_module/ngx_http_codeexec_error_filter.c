@@ -1,0 +1,347 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * Adds the headers every answer of a location with codeexec_pass has, and
+ * puts JSON in place of the pages core sends for errors, its own and those of
+ * other modules, unless an error_page was found for them.
+ */
+
+
+#include "ngx_http_codeexec_module.h"
+
+
+typedef struct {
+    ngx_int_t  status;
+    ngx_str_t  reason;
+} ngx_http_codeexec_reason_t;
+
+
+static ngx_int_t ngx_http_codeexec_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_codeexec_is_page(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_set_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_str_t *ngx_http_codeexec_error_message(
+    ngx_http_codeexec_ctx_t *ctx, ngx_int_t status);
+static ngx_int_t ngx_http_codeexec_add_headers(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_add_retry_after(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_add_header(ngx_http_request_t *r,
+    const char *name, const char *value);
+static ngx_int_t ngx_http_codeexec_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+static ngx_http_output_body_filter_pt    ngx_http_next_body_filter;
+
+
+static ngx_http_codeexec_reason_t  ngx_http_codeexec_reasons[] = {
+    { 400, ngx_string("Bad Request") },
+    { 401, ngx_string("Unauthorized") },
+    { 402, ngx_string("Payment Required") },
+    { 403, ngx_string("Forbidden") },
+    { 404, ngx_string("Not Found") },
+    { 405, ngx_string("Method Not Allowed") },
+    { 406, ngx_string("Not Acceptable") },
+    { 408, ngx_string("Request Timeout") },
+    { 409, ngx_string("Conflict") },
+    { 410, ngx_string("Gone") },
+    { 411, ngx_string("Length Required") },
+    { 412, ngx_string("Precondition Failed") },
+    { 413, ngx_string("Request Entity Too Large") },
+    { 414, ngx_string("Request-URI Too Long") },
+    { 415, ngx_string("Unsupported Media Type") },
+    { 416, ngx_string("Requested Range Not Satisfiable") },
+    { 421, ngx_string("Misdirected Request") },
+    { 429, ngx_string("Too Many Requests") },
+    { 500, ngx_string("Internal Server Error") },
+    { 501, ngx_string("Not Implemented") },
+    { 502, ngx_string("Bad Gateway") },
+    { 503, ngx_string("Service Unavailable") },
+    { 504, ngx_string("Gateway Timeout") },
+    { 505, ngx_string("HTTP Version Not Supported") },
+    { 507, ngx_string("Insufficient Storage") },
+    { 0, ngx_string("Error") }
+};
+
+
+static ngx_str_t  ngx_http_codeexec_busy =
+    ngx_string("Server is busy, try again later");
+
+
+void
+ngx_http_codeexec_error_filter_init(void)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_codeexec_header_filter;
+
+    ngx_http_next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = ngx_http_codeexec_body_filter;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_codeexec_ctx_t       *ctx;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    if (lcf->upstream.upstream == NULL && lcf->pass_lengths == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ngx_http_codeexec_is_page(r, ctx)) {
+
+        if (ctx == NULL) {
+            ctx = ngx_http_codeexec_create_ctx(r);
+            if (ctx == NULL) {
+                return NGX_ERROR;
+            }
+        }
+
+        if (ngx_http_codeexec_set_error(r, ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else if (ctx == NULL || !ctx->answered) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec header filter: %ui, error: %ui",
+                   r->headers_out.status, ctx->error);
+
+    if (ngx_http_codeexec_add_headers(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    r->headers_out.content_length_n = ctx->body.len;
+
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = sizeof("application/json") - 1;
+    r->headers_out.content_type_lowcase = NULL;
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+/*
+ * Core marks its pages with err_status, which stays set in the location an
+ * error_page led to.  If that is one of ours, its answer is no page, and
+ * neither is what other handlers send there.
+ */
+
+static ngx_uint_t
+ngx_http_codeexec_is_page(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_str_t  *type;
+
+    if (r->err_status < NGX_HTTP_BAD_REQUEST || (ctx && ctx->answered)) {
+        return 0;
+    }
+
+    type = &r->headers_out.content_type;
+
+    return type->len == 0
+           || (type->len == sizeof("text/html") - 1
+               && ngx_strncmp(type->data, "text/html", type->len) == 0);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_set_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    /* that the other peers are down is not what a client needs to know */
+
+    if (ctx->busy && r->err_status == NGX_HTTP_BAD_GATEWAY) {
+        r->err_status = NGX_HTTP_SERVICE_UNAVAILABLE;
+        r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+        ctx->outcome = NGX_HTTP_CODEEXEC_BUSY;
+        ctx->message = ngx_http_codeexec_busy;
+        ctx->refused_with = NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    ctx->error = 1;
+
+    return lcf->dialect->error(r, ngx_http_codeexec_error_message(ctx,
+                                                             r->err_status),
+                               &ctx->body);
+}
+
+
+static ngx_str_t *
+ngx_http_codeexec_error_message(ngx_http_codeexec_ctx_t *ctx,
+    ngx_int_t status)
+{
+    ngx_http_codeexec_reason_t  *reason;
+
+    if (ctx->message.len && ctx->refused_with == status) {
+        return &ctx->message;
+    }
+
+    for (reason = ngx_http_codeexec_reasons; reason->status; reason++) {
+
+        if (reason->status == status) {
+            break;
+        }
+    }
+
+    return &reason->reason;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_add_headers(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    if (ngx_http_codeexec_add_header(r, "Cache-Control", "no-store")
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    switch (r->headers_out.status) {
+
+    case NGX_HTTP_NOT_ALLOWED:
+        return ngx_http_codeexec_add_header(r, "Allow", "GET, POST");
+
+    case NGX_HTTP_TOO_MANY_REQUESTS:
+    case NGX_HTTP_SERVICE_UNAVAILABLE:
+        return ngx_http_codeexec_add_retry_after(r, ctx);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_add_retry_after(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    u_char           *p;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
+
+    part = &r->headers_out.headers.part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        if (header[i].hash
+            && header[i].key.len == sizeof("Retry-After") - 1
+            && ngx_strncasecmp(header[i].key.data, (u_char *) "Retry-After",
+                               header[i].key.len)
+               == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(p, "%i%Z", ctx->retry_after ? ctx->retry_after : 1);
+
+    return ngx_http_codeexec_add_header(r, "Retry-After", (char *) p);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_add_header(ngx_http_request_t *r, const char *name,
+    const char *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value.data = (u_char *) value;
+    h->value.len = ngx_strlen(value);
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return NGX_OK;
+}
+
+
+/* Core sends a page in one piece, which is dropped. */
+
+static ngx_int_t
+ngx_http_codeexec_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_buf_t                *b;
+    ngx_chain_t              *cl, out;
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx == NULL || !ctx->error || in == NULL) {
+        return ngx_http_next_body_filter(r, in);
+    }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec body filter, sent: %ui", ctx->error_sent);
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (cl = in; cl; cl = cl->next) {
+        b->last_buf |= cl->buf->last_buf;
+        b->last_in_chain |= cl->buf->last_in_chain;
+        b->flush |= cl->buf->flush;
+
+        cl->buf->pos = cl->buf->last;
+    }
+
+    if (!ctx->error_sent) {
+        ctx->error_sent = 1;
+
+        b->pos = ctx->body.data;
+        b->last = ctx->body.data + ctx->body.len;
+        b->memory = 1;
+
+    } else {
+        b->sync = 1;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_next_body_filter(r, &out);
+}

@@ -1,0 +1,245 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ */
+
+
+#include "ngx_http_codeexec_module.h"
+
+
+static void ngx_http_codeexec_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_codeexec_read_body(ngx_http_request_t *r,
+    ngx_str_t *body);
+static void ngx_http_codeexec_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_codeexec_handler(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec handler");
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_POST))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    if (ngx_http_codeexec_create_ctx(r) == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_codeexec_body_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_codeexec_body_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_str_t                      body;
+    ngx_http_codeexec_ctx_t       *ctx;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec body handler");
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    ngx_str_null(&body);
+
+    if (r->method & NGX_HTTP_POST) {
+        if (ngx_http_codeexec_read_body(r, &body) != NGX_OK) {
+            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+            return;
+        }
+    }
+
+    /* a job that is no good must not cost a connection, nor a run */
+
+    rc = lcf->dialect->decode(r, ctx, &body);
+
+    json_decref(ctx->json);
+    ctx->json = NULL;
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_init_upstream(r);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    ngx_http_upstream_init(r);
+}
+
+
+/*
+ * The body is one piece of memory when decoded.  It may come in several
+ * buffers (HTTP/2, chunked), the last of which may be a file.
+ */
+
+static ngx_int_t
+ngx_http_codeexec_read_body(ngx_http_request_t *r, ngx_str_t *body)
+{
+    off_t         size;
+    u_char       *p;
+    ssize_t       n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl, *in;
+
+    in = r->request_body ? r->request_body->bufs : NULL;
+
+    if (in && in->next == NULL && !in->buf->in_file) {
+        body->data = in->buf->pos;
+        body->len = in->buf->last - in->buf->pos;
+        return NGX_OK;
+    }
+
+    size = 0;
+
+    for (cl = in; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    p = ngx_palloc(r->pool, size ? size : 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->data = p;
+    body->len = size;
+
+    for (cl = in; cl; cl = cl->next) {
+        b = cl->buf;
+
+        if (!b->in_file) {
+            p = ngx_cpymem(p, b->pos, b->last - b->pos);
+            continue;
+        }
+
+        size = b->file_last - b->file_pos;
+
+        n = ngx_read_file(b->file, p, size, b->file_pos);
+
+        if (n != size) {
+            ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                          ngx_read_file_n " read only %z of %O from \"%V\"",
+                          n, size, &b->file->name);
+            return NGX_ERROR;
+        }
+
+        p += n;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_http_codeexec_ctx_t *
+ngx_http_codeexec_create_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_codeexec_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+
+    ngx_memzero(ctx, sizeof(ngx_http_codeexec_ctx_t));
+
+    ctx->request = r;
+    ctx->result.exit_code = -1;
+    ctx->result.signal = -1;
+
+    cln->handler = ngx_http_codeexec_cleanup;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_codeexec_module);
+
+    return ctx;
+}
+
+
+/* An internal redirect takes the context away, but the log needs it. */
+
+ngx_http_codeexec_ctx_t *
+ngx_http_codeexec_find_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx || (!r->internal && !r->filter_finalize)) {
+        return ctx;
+    }
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler != ngx_http_codeexec_cleanup) {
+            continue;
+        }
+
+        ctx = cln->data;
+
+        /* the pool is shared by all subrequests */
+
+        if (ctx->request == r) {
+            return ctx;
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_codeexec_cleanup(void *data)
+{
+    ngx_http_codeexec_ctx_t *ctx = data;
+
+    json_decref(ctx->json);
+    ctx->json = NULL;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_refuse(ngx_http_codeexec_ctx_t *ctx, ngx_int_t status,
+    const char *fmt, ...)
+{
+    u_char      *p, *last;
+    va_list      args;
+    u_char       message[NGX_MAX_ERROR_STR / 8];
+
+    last = message + sizeof(message);
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(message, last, fmt, args);
+    va_end(args);
+
+    ctx->message.data = ngx_pnalloc(ctx->request->pool, p - message);
+    if (ctx->message.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->message.len = p - message;
+    ngx_memcpy(ctx->message.data, message, ctx->message.len);
+
+    ctx->refused_with = status;
+
+    ngx_log_error(NGX_LOG_INFO, ctx->request->connection->log, 0,
+                  "codeexec refused the request: %V", &ctx->message);
+
+    return status;
+}

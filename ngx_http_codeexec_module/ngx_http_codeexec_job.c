@@ -1,0 +1,452 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ */
+
+
+#include "ngx_http_codeexec_module.h"
+
+#include <sys/random.h>
+
+
+#define NGX_HTTP_CODEEXEC_MAX_NAME  32
+#define NGX_HTTP_CODEEXEC_MAX_ID    64
+#define NGX_HTTP_CODEEXEC_MAX_ARGS  65536
+
+#define NGX_HTTP_CODEEXEC_UUID_LEN  36
+
+
+typedef struct {
+    ngx_str_t  alias;
+    ngx_str_t  name;
+} ngx_http_codeexec_language_t;
+
+
+static ngx_str_t *ngx_http_codeexec_canonical(ngx_str_t *name);
+static ngx_int_t ngx_http_codeexec_check_size(ngx_http_codeexec_ctx_t *ctx,
+    const char *member, size_t size, size_t limit);
+static void ngx_http_codeexec_strip_fence(ngx_str_t *code,
+    ngx_str_t *language);
+static ngx_uint_t ngx_http_codeexec_match_fence(u_char *p, u_char *last,
+    ngx_str_t *language);
+static u_char *ngx_http_codeexec_next_line(u_char *p, u_char *last);
+static u_char *ngx_http_codeexec_find_fence(u_char *p, u_char *last);
+static ngx_int_t ngx_http_codeexec_make_id(ngx_http_codeexec_ctx_t *ctx);
+
+
+static ngx_http_codeexec_language_t  ngx_http_codeexec_languages[] = {
+    { ngx_string("py"), ngx_string("python") },
+    { ngx_string("python3"), ngx_string("python") },
+    { ngx_string("javascript"), ngx_string("nodejs") },
+    { ngx_string("js"), ngx_string("nodejs") },
+    { ngx_string("node"), ngx_string("nodejs") },
+    { ngx_string("sh"), ngx_string("bash") },
+    { ngx_null_string, ngx_null_string }
+};
+
+
+static ngx_str_t *
+ngx_http_codeexec_canonical(ngx_str_t *name)
+{
+    ngx_http_codeexec_language_t  *l;
+
+    for (l = ngx_http_codeexec_languages; l->alias.len; l++) {
+
+        if (name->len == l->alias.len
+            && ngx_strncmp(name->data, l->alias.data, name->len) == 0)
+        {
+            return &l->name;
+        }
+    }
+
+    return name;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *name)
+{
+    u_char     c;
+    size_t     i;
+    ngx_str_t  lower;
+
+    if (name->len == 0 || name->len > NGX_HTTP_CODEEXEC_MAX_NAME) {
+        goto unsupported;
+    }
+
+    lower.len = name->len;
+    lower.data = ngx_pnalloc(ctx->request->pool, lower.len);
+    if (lower.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        c = ngx_tolower(name->data[i]);
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9')
+            && (c == '\0' || ngx_strchr("+#._-", c) == NULL))
+        {
+            goto unsupported;
+        }
+
+        lower.data[i] = c;
+    }
+
+    ctx->job.language = *ngx_http_codeexec_canonical(&lower);
+
+    return NGX_OK;
+
+unsupported:
+
+    return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                    "Unsupported language");
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_check_size(ngx_http_codeexec_ctx_t *ctx,
+    const char *member, size_t size, size_t limit)
+{
+    if (size > limit) {
+        return ngx_http_codeexec_refuse(ctx,
+                                        NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
+                                        "\"%s\" is larger than %uz bytes",
+                                        member, limit);
+    }
+
+    return NGX_OK;
+}
+
+
+/* The language is set before, it tells which fences are the code's. */
+
+ngx_int_t
+ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *code)
+{
+    ngx_int_t                      rc;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    rc = ngx_http_codeexec_check_size(ctx, "code", code->len,
+                                      lcf->max_code_size);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (code->len && ngx_strlchr(code->data, code->data + code->len, '\0')) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                  "\"code\" must not contain NUL characters");
+    }
+
+    ctx->job.code = *code;
+
+    ngx_http_codeexec_strip_fence(&ctx->job.code, &ctx->job.language);
+
+    return NGX_OK;
+}
+
+
+/* The text of an object that was parsed already, or nothing. */
+
+ngx_int_t
+ngx_http_codeexec_set_variables(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *text)
+{
+    ngx_int_t                      rc;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    rc = ngx_http_codeexec_check_size(ctx, "variables", text->len,
+                                      lcf->max_variables_size);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->job.variables = *text;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_set_input(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *input)
+{
+    ngx_int_t                      rc;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    rc = ngx_http_codeexec_check_size(ctx, "stdin", input->len,
+                                      lcf->max_stdin_size);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ctx->job.input = *input;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_set_args(ngx_http_codeexec_ctx_t *ctx, json_t *args)
+{
+    size_t   i;
+    json_t  *arg;
+
+    if (!json_is_array(args)) {
+        goto invalid;
+    }
+
+    json_array_foreach(args, i, arg) {
+
+        /* a NUL would end the argument when it is handed to the program */
+
+        if (!json_is_string(arg)
+            || ngx_strlen(json_string_value(arg)) != json_string_length(arg))
+        {
+            goto invalid;
+        }
+    }
+
+    if (ngx_http_codeexec_json_copy(ctx->request->pool, args, &ctx->job.args)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_codeexec_check_size(ctx, "args", ctx->job.args.len,
+                                        NGX_HTTP_CODEEXEC_MAX_ARGS);
+
+invalid:
+
+    return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                         "\"args\" must be an array of strings without NUL");
+}
+
+
+ngx_int_t
+ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx, double seconds)
+{
+    ngx_msec_t                     timeout;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    /* before the cast, which is undefined for what does not fit */
+
+    if (seconds < 0.001 || seconds > (double) lcf->max_timeout) {
+        return ngx_http_codeexec_bad_timeout(ctx);
+    }
+
+    timeout = (ngx_msec_t) (seconds * 1000 + 0.5);
+
+    if (timeout > lcf->max_timeout) {
+        return ngx_http_codeexec_bad_timeout(ctx);
+    }
+
+    ctx->job.timeout = timeout;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_msec_t                     max;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    max = lcf->max_timeout;
+
+    if (max % 1000) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                  "\"timeout\" must be a number between 0.001 and %M.%03M",
+                  max / 1000, max % 1000);
+    }
+
+    return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                  "\"timeout\" must be a number between 0.001 and %M",
+                  max / 1000);
+}
+
+
+/* A null string stands for a client that leaves it to us. */
+
+ngx_int_t
+ngx_http_codeexec_set_id(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *id)
+{
+    u_char  c;
+    size_t  i;
+
+    if (id->data == NULL) {
+        return ngx_http_codeexec_make_id(ctx);
+    }
+
+    if (id->len == 0 || id->len > NGX_HTTP_CODEEXEC_MAX_ID) {
+        goto invalid;
+    }
+
+    for (i = 0; i < id->len; i++) {
+        c = ngx_tolower(id->data[i]);
+
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9')
+            && c != '.' && c != '_' && c != '-')
+        {
+            goto invalid;
+        }
+    }
+
+    ctx->job.id = *id;
+
+    return NGX_OK;
+
+invalid:
+
+    return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+             "\"execution_id\" must be 1 to 64 characters of A-Za-z0-9._-");
+}
+
+
+/* A UUID of version 7: ids sort by the time of their requests. */
+
+static ngx_int_t
+ngx_http_codeexec_make_id(ngx_http_codeexec_ctx_t *ctx)
+{
+    u_char      *p, uuid[16];
+    uint64_t     now;
+    ngx_time_t  *tp;
+    ngx_uint_t   i;
+
+    if (getrandom(uuid, sizeof(uuid), GRND_NONBLOCK)
+        != (ssize_t) sizeof(uuid))
+    {
+        for (i = 0; i < sizeof(uuid); i++) {
+            uuid[i] = (u_char) ngx_random();
+        }
+    }
+
+    tp = ngx_timeofday();
+    now = (uint64_t) tp->sec * 1000 + tp->msec;
+
+    for (i = 0; i < 6; i++) {
+        uuid[i] = (u_char) (now >> (40 - 8 * i));
+    }
+
+    uuid[6] = (uuid[6] & 0x0f) | 0x70;
+    uuid[8] = (uuid[8] & 0x3f) | 0x80;
+
+    p = ngx_pnalloc(ctx->request->pool, NGX_HTTP_CODEEXEC_UUID_LEN);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->job.id.len = NGX_HTTP_CODEEXEC_UUID_LEN;
+    ctx->job.id.data = p;
+
+    for (i = 0; i < 16; i++) {
+
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *p++ = '-';
+        }
+
+        p = ngx_hex_dump(p, &uuid[i], 1);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * Models answer in Markdown.  The first fenced block of this language, or of
+ * none, is the code; a text without such a block is code as it is.
+ */
+
+static void
+ngx_http_codeexec_strip_fence(ngx_str_t *code, ngx_str_t *language)
+{
+    u_char  *p, *last, *end;
+
+    last = code->data + code->len;
+    p = ngx_http_codeexec_find_fence(code->data, last);
+
+    while (p < last) {
+
+        end = ngx_http_codeexec_find_fence(
+                                 ngx_http_codeexec_next_line(p, last), last);
+
+        if (ngx_http_codeexec_match_fence(p, last, language)) {
+            code->data = ngx_http_codeexec_next_line(p, last);
+            code->len = end - code->data;
+            return;
+        }
+
+        p = ngx_http_codeexec_find_fence(
+                               ngx_http_codeexec_next_line(end, last), last);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_codeexec_match_fence(u_char *p, u_char *last, ngx_str_t *language)
+{
+    size_t      i;
+    u_char     *end, tag[NGX_HTTP_CODEEXEC_MAX_NAME];
+    ngx_str_t   name, *canonical;
+
+    p += 3;
+
+    for (end = p; end < last && *end != LF; end++) { /* void */ }
+
+    while (end > p && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == CR)) {
+        end--;
+    }
+
+    name.data = tag;
+    name.len = end - p;
+
+    if (name.len == 0) {
+        return 1;
+    }
+
+    if (name.len > sizeof(tag)) {
+        return 0;
+    }
+
+    for (i = 0; i < name.len; i++) {
+        tag[i] = ngx_tolower(p[i]);
+    }
+
+    canonical = ngx_http_codeexec_canonical(&name);
+
+    return canonical->len == language->len
+           && ngx_memcmp(canonical->data, language->data, language->len) == 0;
+}
+
+
+static u_char *
+ngx_http_codeexec_next_line(u_char *p, u_char *last)
+{
+    p = ngx_strlchr(p, last, LF);
+
+    return p ? p + 1 : last;
+}
+
+
+static u_char *
+ngx_http_codeexec_find_fence(u_char *p, u_char *last)
+{
+    while (p < last) {
+
+        if (last - p >= 3 && ngx_memcmp(p, "```", 3) == 0) {
+            return p;
+        }
+
+        p = ngx_http_codeexec_next_line(p, last);
+    }
+
+    return last;
+}

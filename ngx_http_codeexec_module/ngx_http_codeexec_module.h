@@ -1,0 +1,270 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ */
+
+
+#ifndef _NGX_HTTP_CODEEXEC_MODULE_H_INCLUDED_
+#define _NGX_HTTP_CODEEXEC_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <jansson.h>
+
+#include "sandbox/wire.h"
+
+
+#define NGX_HTTP_CODEEXEC_NO_STATUS  0
+#define NGX_HTTP_CODEEXEC_OK         1
+#define NGX_HTTP_CODEEXEC_ERROR      2
+#define NGX_HTTP_CODEEXEC_SIGNAL     3
+#define NGX_HTTP_CODEEXEC_TIMEOUT    4
+#define NGX_HTTP_CODEEXEC_MEMORY     5
+#define NGX_HTTP_CODEEXEC_BUSY       6
+#define NGX_HTTP_CODEEXEC_REJECTED   7
+
+
+/*
+ * BUSY is a status of the protocol and not of HTTP.  Core retries statuses
+ * only, and 404 is the one that does not count as a failure of the peer.
+ */
+
+#define NGX_HTTP_CODEEXEC_FT_BUSY    NGX_HTTP_UPSTREAM_FT_HTTP_404
+
+
+typedef struct ngx_http_codeexec_ctx_s  ngx_http_codeexec_ctx_t;
+
+
+/* What one API looks like to its clients. */
+
+typedef struct {
+    ngx_str_t                 name;
+
+    /*
+     * Fills ctx->job in; body is empty for GET.  Returns NGX_OK, or what
+     * ngx_http_codeexec_refuse() returned, or another HTTP status.
+     */
+    ngx_int_t               (*decode)(ngx_http_request_t *r,
+                                  ngx_http_codeexec_ctx_t *ctx,
+                                  ngx_str_t *body);
+
+    /* Makes ctx->status and ctx->body of ctx->result. */
+    ngx_int_t               (*encode)(ngx_http_request_t *r,
+                                  ngx_http_codeexec_ctx_t *ctx);
+
+    /* Makes the body of an error answer. */
+    ngx_int_t               (*error)(ngx_http_request_t *r,
+                                  ngx_str_t *message, ngx_str_t *body);
+} ngx_http_codeexec_dialect_t;
+
+
+typedef struct {
+
+    /*
+     * While "upstream" is in r->upstream->conf, no code was started; from
+     * the last byte of the job on it is "started", with another next_upstream.
+     * All else in both is equal.  Core only reads them, see README.md.
+     */
+    ngx_http_upstream_conf_t  upstream;
+    ngx_http_upstream_conf_t  started;
+
+    ngx_uint_t                next_upstream;       /* as configured */
+
+    ngx_array_t              *pass_lengths;        /* codeexec_pass with */
+    ngx_array_t              *pass_values;         /* variables, or NULL */
+
+    size_t                    max_code_size;       /* bytes */
+    size_t                    max_stdin_size;
+    size_t                    max_variables_size;
+    size_t                    max_response_size;   /* of all payloads */
+
+    ngx_msec_t                timeout;             /* for a job without one */
+    ngx_msec_t                max_timeout;         /* a client may ask for */
+
+    ngx_str_t                 images;              /* JSON array of patterns,
+                                                      empty if off */
+    ngx_flag_t                detail;
+
+    const ngx_http_codeexec_dialect_t  *dialect;
+} ngx_http_codeexec_loc_conf_t;
+
+
+/* What is to be run.  All memory is of r->pool. */
+
+typedef struct {
+    ngx_str_t                 id;
+    ngx_str_t                 language;            /* canonical name */
+    ngx_str_t                 code;                /* UTF-8 without NUL */
+    ngx_str_t                 variables;           /* JSON object or empty */
+    ngx_str_t                 input;               /* for stdin */
+    ngx_str_t                 args;                /* JSON array or empty */
+    ngx_msec_t                timeout;
+    ngx_flag_t                detail;              /* more in the answer */
+} ngx_http_codeexec_job_t;
+
+
+/* Payloads of one type of frame, joined. */
+
+typedef struct {
+    u_char                   *data;
+    size_t                    len;                 /* received so far */
+    size_t                    size;                /* announced */
+} ngx_http_codeexec_stream_t;
+
+
+typedef struct {
+    ngx_str_t                 name;                /* slices of the stream */
+    ngx_str_t                 content;             /* of files */
+} ngx_http_codeexec_file_t;
+
+
+/* What codeexecd answered. */
+
+typedef struct {
+    ngx_http_codeexec_stream_t  output;            /* stdout */
+    ngx_http_codeexec_stream_t  errors;            /* stderr */
+    ngx_http_codeexec_stream_t  content;           /* whole FILE payloads */
+
+    ngx_http_codeexec_file_t   *files;
+    ngx_uint_t                  nfiles;            /* received so far */
+    ngx_uint_t                  files_announced;
+
+    int64_t                     exit_code;         /* -1: there is none */
+    int64_t                     signal;            /* -1: there is none */
+    int64_t                     time_us;           /* wall time */
+    int64_t                     cpu_us;
+    int64_t                     queue_us;
+    int64_t                     memory_kb;         /* peak */
+
+    unsigned                    known:1;           /* the above is set */
+    unsigned                    truncated:1;
+} ngx_http_codeexec_result_t;
+
+
+struct ngx_http_codeexec_ctx_s {
+    ngx_http_request_t       *request;
+
+    json_t                   *json;                /* request while decoded,
+                                                      freed by the cleanup */
+    ngx_http_codeexec_job_t   job;
+
+    /* the collector, reset for every peer tried */
+
+    struct wire_reader        reader;
+    ngx_uint_t                frame;               /* type begun last or 0 */
+    ngx_str_t                 control;             /* payload of RESULT, BUSY
+                                                      and REJECT so far */
+    ngx_http_codeexec_result_t  result;
+
+    /* the answer */
+
+    ngx_uint_t                outcome;             /* NGX_HTTP_CODEEXEC_… */
+    ngx_uint_t                status;              /* of the HTTP answer */
+    ngx_str_t                 body;
+    ngx_int_t                 retry_after;         /* seconds, 0: unset */
+
+    ngx_str_t                 message;             /* of refused_with, shown
+                                                      to the client */
+    ngx_int_t                 refused_with;        /* HTTP status or 0 */
+
+    ngx_uint_t                busy_state;          /* index in
+                                                      r->upstream_states */
+
+    unsigned                  busy:1;              /* a peer said BUSY */
+    unsigned                  answered:1;          /* "body" is to be sent */
+    unsigned                  error:1;             /* "body" replaces a page
+                                                      of core */
+    unsigned                  error_sent:1;        /* and was passed on */
+};
+
+
+/* Counts when pos is NULL, so that an encoder sizes its own buffer. */
+
+typedef struct {
+    u_char                   *pos;
+    size_t                    len;
+} ngx_http_codeexec_writer_t;
+
+
+ngx_int_t ngx_http_codeexec_handler(ngx_http_request_t *r);
+ngx_http_codeexec_ctx_t *ngx_http_codeexec_create_ctx(ngx_http_request_t *r);
+ngx_http_codeexec_ctx_t *ngx_http_codeexec_find_ctx(ngx_http_request_t *r);
+
+/* Remembers what to tell the client, and returns the status. */
+ngx_int_t ngx_http_codeexec_refuse(ngx_http_codeexec_ctx_t *ctx,
+    ngx_int_t status, const char *fmt, ...);
+
+ngx_int_t ngx_http_codeexec_decode_request(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_decode_query(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+ngx_int_t ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *name);
+ngx_int_t ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *code);
+ngx_int_t ngx_http_codeexec_set_variables(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *text);
+ngx_int_t ngx_http_codeexec_set_input(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *input);
+ngx_int_t ngx_http_codeexec_set_args(ngx_http_codeexec_ctx_t *ctx,
+    json_t *args);
+ngx_int_t ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx,
+    double seconds);
+ngx_int_t ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_set_id(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *id);
+
+/*
+ * NGX_OK if the text is UTF-8 and is nested no deeper than jansson may be
+ * trusted with; whether it is JSON is left to jansson.
+ */
+ngx_int_t ngx_http_codeexec_json_check(ngx_str_t *text);
+ngx_int_t ngx_http_codeexec_utf8_check(ngx_str_t *text);
+json_t *ngx_http_codeexec_json_parse(ngx_str_t *text, size_t flags);
+/* Finds the text of a member of an object, which must be valid JSON. */
+ngx_int_t ngx_http_codeexec_json_member(ngx_str_t *text, ngx_str_t *name,
+    ngx_str_t *value);
+ngx_int_t ngx_http_codeexec_json_copy(ngx_pool_t *pool, json_t *value,
+    ngx_str_t *text);
+
+void ngx_http_codeexec_put(ngx_http_codeexec_writer_t *w, const void *data,
+    size_t len);
+void ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w,
+    u_char *data, size_t len);
+void ngx_http_codeexec_put_base64(ngx_http_codeexec_writer_t *w,
+    ngx_str_t *data);
+void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
+    int64_t number);
+
+#define ngx_http_codeexec_put_text(w, text)                                   \
+    ngx_http_codeexec_put(w, text, sizeof(text) - 1)
+
+ngx_int_t ngx_http_codeexec_init_upstream(ngx_http_request_t *r);
+
+/* NGX_OK at the end of the answer, NGX_AGAIN, NGX_ERROR (500), or
+   NGX_HTTP_UPSTREAM_INVALID_HEADER. */
+ngx_int_t ngx_http_codeexec_collect(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+void ngx_http_codeexec_collector_init(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_error(ngx_http_request_t *r,
+    ngx_str_t *message, ngx_str_t *body);
+
+void ngx_http_codeexec_error_filter_init(void);
+ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
+
+
+extern ngx_module_t                       ngx_http_codeexec_module;
+
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern ngx_str_t                          ngx_http_codeexec_status_names[];
+
+
+#endif /* _NGX_HTTP_CODEEXEC_MODULE_H_INCLUDED_ */

@@ -1,0 +1,371 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ */
+
+
+#include "ngx_http_codeexec_module.h"
+
+
+static ngx_int_t ngx_http_codeexec_encode_run(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_write_run(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w,
+    const char *name);
+static void ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_write_images(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_result_t *res);
+static void ngx_http_codeexec_write_string(ngx_http_codeexec_writer_t *w,
+    const char *name, u_char *data, size_t len);
+static void ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_write_number(ngx_http_codeexec_writer_t *w,
+    const char *name, int64_t number);
+static void ngx_http_codeexec_write_time(ngx_http_codeexec_writer_t *w,
+    const char *name, int64_t usec);
+static void ngx_http_codeexec_write_truncated(ngx_http_codeexec_writer_t *w,
+    ngx_uint_t truncated);
+
+
+static ngx_str_t  ngx_http_codeexec_busy =
+    ngx_string("Server is busy, try again later");
+
+
+static const char  *ngx_http_codeexec_signals[] = {
+    NULL, "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT",
+    "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2",
+    "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",
+    "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU",
+    "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR",
+    "SIGSYS"
+};
+
+
+ngx_int_t
+ngx_http_codeexec_encode_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    switch (ctx->outcome) {
+
+    case NGX_HTTP_CODEEXEC_BUSY:
+        ctx->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+
+        return ngx_http_codeexec_encode_error(r, &ngx_http_codeexec_busy,
+                                              &ctx->body);
+
+    case NGX_HTTP_CODEEXEC_REJECTED:
+        return ngx_http_codeexec_encode_error(r, &ctx->message, &ctx->body);
+
+    case NGX_HTTP_CODEEXEC_TIMEOUT:
+        ctx->status = NGX_HTTP_GATEWAY_TIME_OUT;
+        break;
+
+    default:
+        ctx->status = NGX_HTTP_OK;
+    }
+
+    return ngx_http_codeexec_encode_run(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_codeexec_encode_error(ngx_http_request_t *r, ngx_str_t *message,
+    ngx_str_t *body)
+{
+    ngx_uint_t                  i;
+    ngx_http_codeexec_writer_t  w;
+
+    ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
+
+    for (i = 0; i < 2; i++) {
+
+        ngx_http_codeexec_put_text(&w, "{");
+        ngx_http_codeexec_write_string(&w, "\"error\":",
+                                       message->data, message->len);
+        ngx_http_codeexec_put_text(&w, "}\n");
+
+        if (i == 0) {
+            body->len = w.len;
+            body->data = ngx_pnalloc(r->pool, w.len);
+            if (body->data == NULL) {
+                return NGX_ERROR;
+            }
+
+            w.pos = body->data;
+            w.len = 0;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_encode_run(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_codeexec_writer_t  w;
+
+    ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
+
+    ngx_http_codeexec_write_run(&w, ctx);
+
+    ctx->body.len = w.len;
+    ctx->body.data = ngx_pnalloc(r->pool, w.len);
+    if (ctx->body.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    w.pos = ctx->body.data;
+    w.len = 0;
+
+    ngx_http_codeexec_write_run(&w, ctx);
+
+    /* a slow client keeps the answer alive, but need not keep it twice */
+
+    (void) ngx_pfree(r->pool, ctx->result.output.data);
+    (void) ngx_pfree(r->pool, ctx->result.errors.data);
+    (void) ngx_pfree(r->pool, ctx->result.content.data);
+
+    ctx->result.output.data = NULL;
+    ctx->result.errors.data = NULL;
+    ctx->result.content.data = NULL;
+    ctx->result.nfiles = 0;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_codeexec_write_run(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_codeexec_result_t  *res;
+
+    res = &ctx->result;
+
+    ngx_http_codeexec_put_text(w, "{");
+
+    if (ctx->outcome != NGX_HTTP_CODEEXEC_OK) {
+        ngx_http_codeexec_write_error(w, ctx);
+    }
+
+    if (res->nfiles) {
+        ngx_http_codeexec_write_images(w, res);
+    }
+
+    ngx_http_codeexec_write_string(w, "\"output\":", res->output.data,
+                                   res->output.len);
+
+    if (ctx->job.detail) {
+        ngx_http_codeexec_write_detail(w, ctx);
+
+    } else if (res->truncated) {
+        ngx_http_codeexec_write_truncated(w, 1);
+    }
+
+    ngx_http_codeexec_put_text(w, "}\n");
+}
+
+
+/* Only the first member of the object has no comma before it. */
+
+static void
+ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w, const char *name)
+{
+    if (w->len > 1) {
+        ngx_http_codeexec_put_text(w, ",");
+    }
+
+    ngx_http_codeexec_put(w, name, ngx_strlen(name));
+}
+
+
+static void
+ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    size_t                       len;
+    ngx_http_codeexec_stream_t  *errors;
+
+    ngx_http_codeexec_write_key(w, "\"error\":\"");
+
+    if (ctx->outcome == NGX_HTTP_CODEEXEC_TIMEOUT) {
+        ngx_http_codeexec_put_text(w, "Code execution timed out\"");
+        return;
+    }
+
+    errors = &ctx->result.errors;
+    len = errors->len;
+
+    if (len && errors->data[len - 1] == LF) {
+        len--;
+    }
+
+    ngx_http_codeexec_put_escaped(w, errors->data, len);
+
+    if (ctx->outcome != NGX_HTTP_CODEEXEC_ERROR || len == 0) {
+
+        if (len) {
+            ngx_http_codeexec_put_text(w, "\\n");
+        }
+
+        ngx_http_codeexec_write_reason(w, ctx);
+    }
+
+    ngx_http_codeexec_put_text(w, "\"");
+}
+
+
+static void
+ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    int64_t      signal;
+    const char  *name;
+
+    switch (ctx->outcome) {
+
+    case NGX_HTTP_CODEEXEC_MEMORY:
+        ngx_http_codeexec_put_text(w, "Memory limit exceeded");
+        return;
+
+    case NGX_HTTP_CODEEXEC_ERROR:
+        ngx_http_codeexec_put_text(w, "Process exited with code ");
+        ngx_http_codeexec_put_number(w, ctx->result.exit_code);
+        return;
+    }
+
+    signal = ctx->result.signal;
+
+    ngx_http_codeexec_put_text(w, "Process killed by signal ");
+    ngx_http_codeexec_put_number(w, signal);
+
+    if (signal > 0
+        && signal < (int64_t) (sizeof(ngx_http_codeexec_signals)
+                               / sizeof(ngx_http_codeexec_signals[0])))
+    {
+        name = ngx_http_codeexec_signals[signal];
+
+        ngx_http_codeexec_put_text(w, " (");
+        ngx_http_codeexec_put(w, name, ngx_strlen(name));
+        ngx_http_codeexec_put_text(w, ")");
+    }
+}
+
+
+static void
+ngx_http_codeexec_write_images(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_result_t *res)
+{
+    ngx_uint_t                 i;
+    ngx_http_codeexec_file_t  *file;
+
+    ngx_http_codeexec_write_key(w, "\"images\":{");
+
+    for (i = 0; i < res->nfiles; i++) {
+        file = &res->files[i];
+
+        if (i) {
+            ngx_http_codeexec_put_text(w, ",");
+        }
+
+        ngx_http_codeexec_put_text(w, "\"");
+        ngx_http_codeexec_put_escaped(w, file->name.data, file->name.len);
+        ngx_http_codeexec_put_text(w, "\":\"");
+        ngx_http_codeexec_put_base64(w, &file->content);
+        ngx_http_codeexec_put_text(w, "\"");
+    }
+
+    ngx_http_codeexec_put_text(w, "}");
+}
+
+
+static void
+ngx_http_codeexec_write_string(ngx_http_codeexec_writer_t *w,
+    const char *name, u_char *data, size_t len)
+{
+    ngx_http_codeexec_write_key(w, name);
+
+    ngx_http_codeexec_put_text(w, "\"");
+    ngx_http_codeexec_put_escaped(w, data, len);
+    ngx_http_codeexec_put_text(w, "\"");
+}
+
+
+static void
+ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_str_t                   *status;
+    ngx_http_codeexec_result_t  *res;
+
+    res = &ctx->result;
+    status = &ngx_http_codeexec_status_names[ctx->outcome];
+
+    ngx_http_codeexec_write_string(w, "\"stderr\":", res->errors.data,
+                                   res->errors.len);
+    ngx_http_codeexec_write_string(w, "\"status\":", status->data,
+                                   status->len);
+
+    ngx_http_codeexec_write_number(w, "\"exit_code\":", res->exit_code);
+    ngx_http_codeexec_write_number(w, "\"signal\":", res->signal);
+    ngx_http_codeexec_write_time(w, "\"time_ms\":", res->time_us);
+    ngx_http_codeexec_write_time(w, "\"cpu_ms\":", res->cpu_us);
+    ngx_http_codeexec_write_time(w, "\"queue_ms\":", res->queue_us);
+    ngx_http_codeexec_write_number(w, "\"memory_kb\":", res->memory_kb);
+
+    ngx_http_codeexec_write_string(w, "\"execution_id\":", ctx->job.id.data,
+                                   ctx->job.id.len);
+
+    ngx_http_codeexec_write_truncated(w, res->truncated);
+}
+
+
+static void
+ngx_http_codeexec_write_number(ngx_http_codeexec_writer_t *w,
+    const char *name, int64_t number)
+{
+    ngx_http_codeexec_write_key(w, name);
+
+    if (number < 0) {
+        ngx_http_codeexec_put_text(w, "null");
+        return;
+    }
+
+    ngx_http_codeexec_put_number(w, number);
+}
+
+
+static void
+ngx_http_codeexec_write_time(ngx_http_codeexec_writer_t *w, const char *name,
+    int64_t usec)
+{
+    u_char  text[NGX_INT64_LEN + sizeof(".000") - 1];
+
+    ngx_http_codeexec_write_key(w, name);
+
+    ngx_http_codeexec_put(w, text,
+                          ngx_sprintf(text, "%L.%03L",
+                                      usec / 1000, usec % 1000)
+                          - text);
+}
+
+
+static void
+ngx_http_codeexec_write_truncated(ngx_http_codeexec_writer_t *w,
+    ngx_uint_t truncated)
+{
+    ngx_http_codeexec_write_key(w, "\"truncated\":");
+
+    if (truncated) {
+        ngx_http_codeexec_put_text(w, "true");
+
+    } else {
+        ngx_http_codeexec_put_text(w, "false");
+    }
+}

@@ -1,0 +1,551 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ */
+
+
+#include "ngx_http_codeexec_module.h"
+
+
+static ngx_int_t ngx_http_codeexec_eval(ngx_http_request_t *r,
+    ngx_http_codeexec_loc_conf_t *lcf);
+static ngx_int_t ngx_http_codeexec_create_request(ngx_http_request_t *r);
+static ngx_int_t ngx_http_codeexec_job_json(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json);
+static void ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job, ngx_str_t *images);
+static ngx_chain_t **ngx_http_codeexec_add_frame(ngx_http_request_t *r,
+    ngx_chain_t **ll, enum wire_type type, ngx_str_t *payload);
+static ngx_chain_t **ngx_http_codeexec_add_buf(ngx_http_request_t *r,
+    ngx_chain_t **ll, u_char *data, size_t len);
+static ngx_int_t ngx_http_codeexec_output_filter(void *data,
+    ngx_chain_t *in);
+static ngx_int_t ngx_http_codeexec_reinit_request(ngx_http_request_t *r);
+static ngx_int_t ngx_http_codeexec_process_header(ngx_http_request_t *r);
+static ngx_int_t ngx_http_codeexec_answer(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_uint_t ngx_http_codeexec_try_next(ngx_http_request_t *r);
+static ngx_int_t ngx_http_codeexec_filter_init(void *data);
+static ngx_int_t ngx_http_codeexec_filter(void *data, ssize_t bytes);
+static void ngx_http_codeexec_abort_request(ngx_http_request_t *r);
+static void ngx_http_codeexec_finalize_request(ngx_http_request_t *r,
+    ngx_int_t rc);
+static void ngx_http_codeexec_fix_busy_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_codeexec_init_upstream(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t           *u;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    if (ngx_http_upstream_create(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    if (lcf->pass_lengths) {
+        if (ngx_http_codeexec_eval(r, lcf) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    u = r->upstream;
+
+    ngx_str_set(&u->schema, "codeexec://");
+    u->output.tag = (ngx_buf_tag_t) &ngx_http_codeexec_module;
+
+    u->conf = &lcf->upstream;
+
+    u->create_request = ngx_http_codeexec_create_request;
+    u->reinit_request = ngx_http_codeexec_reinit_request;
+    u->process_header = ngx_http_codeexec_process_header;
+    u->abort_request = ngx_http_codeexec_abort_request;
+    u->finalize_request = ngx_http_codeexec_finalize_request;
+
+    u->input_filter_init = ngx_http_codeexec_filter_init;
+    u->input_filter = ngx_http_codeexec_filter;
+    u->input_filter_ctx = r;
+
+    u->output.output_filter = ngx_http_codeexec_output_filter;
+    u->output.filter_ctx = r;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_eval(ngx_http_request_t *r,
+    ngx_http_codeexec_loc_conf_t *lcf)
+{
+    ngx_url_t             url;
+    ngx_http_upstream_t  *u;
+
+    ngx_memzero(&url, sizeof(ngx_url_t));
+
+    if (ngx_http_script_run(r, &url.url, lcf->pass_lengths->elts, 0,
+                            lcf->pass_values->elts)
+        == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    url.no_resolve = 1;
+
+    if (ngx_parse_url(r->pool, &url) != NGX_OK) {
+        if (url.err) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "%s in upstream \"%V\"", url.err, &url.url);
+        }
+
+        return NGX_ERROR;
+    }
+
+    u = r->upstream;
+
+    u->resolved = ngx_pcalloc(r->pool, sizeof(ngx_http_upstream_resolved_t));
+    if (u->resolved == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (url.addrs) {
+        u->resolved->sockaddr = url.addrs[0].sockaddr;
+        u->resolved->socklen = url.addrs[0].socklen;
+        u->resolved->name = url.addrs[0].name;
+        u->resolved->naddrs = 1;
+    }
+
+    u->resolved->host = url.host;
+    u->resolved->port = url.port;
+    u->resolved->no_port = url.no_port;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_create_request(ngx_http_request_t *r)
+{
+    ngx_str_t                 json, none;
+    ngx_chain_t             **ll;
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec create request");
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ngx_http_codeexec_job_json(r, ctx, &json) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_str_null(&none);
+
+    ll = ngx_http_codeexec_add_frame(r, &r->upstream->request_bufs,
+                                     WIRE_JOB, &json);
+    ll = ngx_http_codeexec_add_frame(r, ll, WIRE_CODE, &ctx->job.code);
+
+    if (ctx->job.variables.len) {
+        ll = ngx_http_codeexec_add_frame(r, ll, WIRE_VARS,
+                                         &ctx->job.variables);
+    }
+
+    if (ctx->job.input.len) {
+        ll = ngx_http_codeexec_add_frame(r, ll, WIRE_STDIN, &ctx->job.input);
+    }
+
+    ll = ngx_http_codeexec_add_frame(r, ll, WIRE_RUN, &none);
+
+    if (ll == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_codeexec_collector_init(r, ctx);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_job_json(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json)
+{
+    ngx_http_codeexec_writer_t     w;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
+
+    ngx_http_codeexec_write_job(&w, &ctx->job, &lcf->images);
+
+    json->len = w.len;
+    json->data = ngx_pnalloc(r->pool, w.len);
+    if (json->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    w.pos = json->data;
+
+    ngx_http_codeexec_write_job(&w, &ctx->job, &lcf->images);
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec job: %V", json);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job, ngx_str_t *images)
+{
+    ngx_http_codeexec_put_text(w, "{\"id\":\"");
+    ngx_http_codeexec_put(w, job->id.data, job->id.len);
+    ngx_http_codeexec_put_text(w, "\",\"language\":\"");
+    ngx_http_codeexec_put(w, job->language.data, job->language.len);
+    ngx_http_codeexec_put_text(w, "\",\"timeout_ms\":");
+    ngx_http_codeexec_put_number(w, job->timeout);
+
+    if (job->args.len) {
+        ngx_http_codeexec_put_text(w, ",\"args\":");
+        ngx_http_codeexec_put(w, job->args.data, job->args.len);
+    }
+
+    if (images->len) {
+        ngx_http_codeexec_put_text(w, ",\"collect\":");
+        ngx_http_codeexec_put(w, images->data, images->len);
+    }
+
+    ngx_http_codeexec_put_text(w, "}");
+}
+
+
+/* Both return where the next link goes, or NULL, which they pass on. */
+
+static ngx_chain_t **
+ngx_http_codeexec_add_frame(ngx_http_request_t *r, ngx_chain_t **ll,
+    enum wire_type type, ngx_str_t *payload)
+{
+    u_char  *header;
+
+    header = ngx_pnalloc(r->pool, WIRE_HEADER_SIZE);
+    if (header == NULL) {
+        return NULL;
+    }
+
+    wire_put_header(header, type, (uint32_t) payload->len);
+
+    ll = ngx_http_codeexec_add_buf(r, ll, header, WIRE_HEADER_SIZE);
+
+    if (payload->len) {
+        ll = ngx_http_codeexec_add_buf(r, ll, payload->data, payload->len);
+    }
+
+    return ll;
+}
+
+
+static ngx_chain_t **
+ngx_http_codeexec_add_buf(ngx_http_request_t *r, ngx_chain_t **ll,
+    u_char *data, size_t len)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    if (ll == NULL) {
+        return NULL;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    /* core resets pos to start when it sends the chain again */
+
+    b->start = data;
+    b->pos = data;
+    b->last = data + len;
+    b->end = b->last;
+    b->memory = 1;
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NULL;
+    }
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    *ll = cl;
+
+    return &cl->next;
+}
+
+
+/*
+ * RUN is the end of the job.  Once all of it was handed to the kernel, the
+ * code may be running, and must not be sent to another peer.
+ */
+
+static ngx_int_t
+ngx_http_codeexec_output_filter(void *data, ngx_chain_t *in)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_int_t                      rc;
+    ngx_http_upstream_t           *u;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    u = r->upstream;
+
+    rc = ngx_chain_writer(&u->writer, in);
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec output filter: %i", rc);
+
+    if (rc == NGX_OK) {
+        lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+        u->conf = &lcf->started;
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_reinit_request(ngx_http_request_t *r)
+{
+    ngx_http_codeexec_ctx_t       *ctx;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec reinit request");
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx == NULL) {
+        return NGX_OK;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+    r->upstream->conf = &lcf->upstream;
+
+    ngx_http_codeexec_fix_busy_state(r, ctx);
+    ngx_http_codeexec_collector_init(r, ctx);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_process_header(ngx_http_request_t *r)
+{
+    ngx_int_t                      rc;
+    ngx_http_upstream_t           *u;
+    ngx_http_codeexec_ctx_t       *ctx;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
+
+    u = r->upstream;
+
+    rc = ngx_http_codeexec_collect(r, ctx);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec process header: %i, outcome: %ui",
+                   rc, ctx->outcome);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    u->conf = &lcf->upstream;
+    u->keepalive = 1;
+
+    if (ctx->outcome == NGX_HTTP_CODEEXEC_BUSY
+        && ngx_http_codeexec_try_next(r))
+    {
+        ctx->busy_state = r->upstream_states->nelts - 1;
+        u->headers_in.status_n = NGX_HTTP_NOT_FOUND;
+        return NGX_OK;
+    }
+
+    return ngx_http_codeexec_answer(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_answer(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_upstream_t           *u;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    u = r->upstream;
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    if (lcf->dialect->encode(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ctx->answered = 1;
+
+    u->headers_in.status_n = ctx->status;
+    u->headers_in.content_length_n = ctx->body.len;
+
+    if (u->state && u->state->status == 0) {
+        u->state->status = ctx->status;
+    }
+
+    /*
+     * The last byte of END stands for the body: with something left in the
+     * buffer core calls the input filter at once, without flushing the
+     * header first.
+     */
+
+    u->buffer.pos = u->buffer.last - 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Core passes a status on to the next peer under these conditions, and only
+ * if all are met; otherwise the stand-in for BUSY would reach the client.
+ */
+
+static ngx_uint_t
+ngx_http_codeexec_try_next(ngx_http_request_t *r)
+{
+    ngx_msec_t            timeout;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+    timeout = u->conf->next_upstream_timeout;
+
+    return (u->conf->next_upstream & NGX_HTTP_CODEEXEC_FT_BUSY)
+           && u->peer.tries > 1
+           && !r->request_body_no_buffering
+           && !(timeout && ngx_current_msec - u->peer.start_time >= timeout);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_filter_init(void *data)
+{
+    /* u->length is set here, core has reset it after process_header() */
+
+    ngx_http_request_t *r = data;
+
+    r->upstream->length = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The whole answer is output at once, so that core has nothing to wait for
+ * and lets the connection go before a slow client has read it.
+ */
+
+static ngx_int_t
+ngx_http_codeexec_filter(void *data, ssize_t bytes)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_buf_t                *b;
+    ngx_chain_t               out;
+    ngx_http_upstream_t      *u;
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec filter: %z", bytes);
+
+    u = r->upstream;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx == NULL || u->length == 0) {
+        return NGX_ERROR;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = ctx->body.data;
+    b->last = ctx->body.data + ctx->body.len;
+    b->memory = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    u->length = 0;
+    u->state->response_length = u->state->bytes_received;
+
+    return ngx_http_output_filter(r, &out) == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+
+static void
+ngx_http_codeexec_abort_request(ngx_http_request_t *r)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec abort request");
+}
+
+
+static void
+ngx_http_codeexec_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http codeexec finalize request: %i", rc);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx == NULL) {
+        return;
+    }
+
+    ngx_http_codeexec_fix_busy_state(r, ctx);
+
+    /* what follows is a page of core, not the answer */
+
+    if (!r->upstream->header_sent) {
+        ctx->answered = 0;
+    }
+}
+
+
+/* The stand-in for BUSY must not be logged as $upstream_status either. */
+
+static void
+ngx_http_codeexec_fix_busy_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_upstream_state_t  *state;
+
+    if (r->upstream_states == NULL
+        || ctx->busy_state >= r->upstream_states->nelts)
+    {
+        return;
+    }
+
+    state = r->upstream_states->elts;
+    state += ctx->busy_state;
+
+    if (ctx->busy && state->status == NGX_HTTP_NOT_FOUND) {
+        state->status = NGX_HTTP_SERVICE_UNAVAILABLE;
+    }
+}
