@@ -81,14 +81,14 @@ PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/matp
 # nginx: Debian's with a dynamic module, or one built here
 MODULE := $(BUILD)/ngx_http_codeexec_module.so
 ifdef SANITIZE
-NGINX       := $(OUT)/nginx/objs/nginx
+NGINX_BIN   := $(OUT)/nginx/objs/nginx
 NGINX_TREE  := $(or $(NGINX_SRC),$(BUILD)/nginx-source)
 NGINX_FLAGS := --with-debug --add-module=$(CURDIR)
 NGINX_CC    := $(SAN) -fno-sanitize=nonnull-attribute -DNGX_DEBUG_PALLOC=1 -DNGX_HAVE_NONALIGNED=0
 NGINX_LD    := -fsanitize=address,undefined
 NGINX_OUT   := $(BUILD)/nginx/objs/nginx
 else
-NGINX       := $(if $(NGINX_SRC),$(OUT)/nginx/objs/nginx,/usr/sbin/nginx)
+NGINX_BIN   := $(if $(NGINX_SRC),$(OUT)/nginx/objs/nginx,/usr/sbin/nginx)
 NGINX_TREE  := $(or $(NGINX_SRC),/usr/share/nginx/src)
 NGINX_FLAGS := --add-dynamic-module=$(CURDIR)
 NGINX_CC    := $(CFLAGS) $(HARDEN) -Wextra
@@ -101,73 +101,91 @@ NGX_USUAL := --with-compat --with-threads --with-pcre-jit --with-http_ssl_module
     --prefix=$(OUT)/nginx --error-log-path=stderr
 
 # What the scripts and the tests are told
-RUN_ENV  := BUILD=$(OUT) NGINX=$(NGINX) HOST=$(HOST) PORT=$(PORT)
-TEST_ENV := CODEEXEC_NGINX=$(NGINX) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec_module.so \
+RUN_ENV  := BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) HOST=$(HOST) PORT=$(PORT)
+TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec_module.so \
     CODEEXEC_DAEMON=$(OUT)/codeexecd $(if $(SANITIZE),CODEEXEC_STATIC=1 \
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
 .PHONY: all deps run start stop test asan check bench install clean help
 
-all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default)
+all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
+	@:
+
+# One short line for each command, unless V=1
+Q   := $(if $(V),,@)
+say  = @printf '  %-10s %s\n' $(1) $@
 
 # ---------------------------------------------------------------- the module
 
 $(BUILD)/nginx-source:
-	tools/nginx-source $(OUT)/nginx-source
+	$(call say,fetch)
+	$(Q)tools/nginx-source $(OUT)/nginx-source
 
 $(BUILD)/nginx/objs/Makefile: config Makefile | $(NGINX_TREE)
-	rm -rf $(BUILD)/nginx
-	mkdir -p $(BUILD)
-	cp -a $(NGINX_TREE)/. $(BUILD)/nginx
-	rm -rf $(BUILD)/nginx/objs
-	cd $(BUILD)/nginx && if [ -f conf_flags ]; then . ./conf_flags; else NGX_CONF_FLAGS=(); fi && \
+	$(call say,configure)
+	$(Q)rm -rf $(BUILD)/nginx
+	$(Q)mkdir -p $(BUILD)
+	$(Q)cp -a $(NGINX_TREE)/. $(BUILD)/nginx
+	$(Q)rm -rf $(BUILD)/nginx/objs
+	$(Q)cd $(BUILD)/nginx && if [ -f conf_flags ]; then . ./conf_flags; else NGX_CONF_FLAGS=(); fi && \
 	    $$(ls ./configure auto/configure 2>/dev/null | head -n 1) \
 	        $(if $(NGINX_SRC)$(SANITIZE),$(NGX_USUAL),"$${NGX_CONF_FLAGS[@]}") $(NGINX_FLAGS) \
 	        --with-cc='$(CC)' --with-cc-opt='$(NGINX_CC)' --with-ld-opt='$(NGINX_LD)' >configure.log \
 	    || { tail -n 20 configure.log; exit 1; }
 
 $(MODULE): $(BUILD)/nginx/objs/Makefile $(MODULE_SRC)
-	$(MAKE) -s -C $(BUILD)/nginx -f objs/Makefile modules
-	install -m 644 $(BUILD)/nginx/objs/$(@F) $@
+	$(call say,compile)
+	$(Q)$(MAKE) -s -C $(BUILD)/nginx -f objs/Makefile modules
+	$(Q)install -m 644 $(BUILD)/nginx/objs/$(@F) $@
 
 $(BUILD)/nginx/objs/nginx: $(BUILD)/nginx/objs/Makefile $(if $(SANITIZE),$(MODULE_SRC))
-	$(MAKE) -s -C $(BUILD)/nginx -f objs/Makefile binary
-	touch $@
+	$(call say,compile)
+	$(Q)$(MAKE) -s -C $(BUILD)/nginx -f objs/Makefile binary
+	$(Q)touch $@
 
 # --------------------------------------------------------------- the sandbox
 
 $(OBJ)/daemon/%.o: sandbox/%.c Makefile
+	$(call say,compile)
 	@mkdir -p $(@D)
-	$(CC) $(DAEMON_CC) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(DAEMON_CC) -MMD -MP -c -o $@ $<
 
 $(OBJ)/builder/%.o: sandbox/%.c Makefile
+	$(call say,compile)
 	@mkdir -p $(@D)
-	$(CC) $(BUILDER_CC) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(BUILDER_CC) -MMD -MP -c -o $@ $<
 
 $(OBJ)/python/%.o: sandbox/%.c Makefile
+	$(call say,compile)
 	@mkdir -p $(@D)
-	$(CC) $(PYTHON_CC) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(PYTHON_CC) -MMD -MP -c -o $@ $<
 
 $(OBJ)/python/%.o: $(PYTHON_SRC)/%.c Makefile
+	$(call say,compile)
 	@mkdir -p $(@D)
-	$(CC) $(PYTHON_CC) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(PYTHON_CC) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 
 $(BUILD)/codeexecd: $(DAEMON_OBJ)
-	$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(DAEMON_LIBS)
+	$(call say,link)
+	$(Q)$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(DAEMON_LIBS)
 
 $(BUILD)/codeexec-builder: $(BUILDER_OBJ)
-	$(CC) $(LINK) -o $@ $^
+	$(call say,link)
+	$(Q)$(CC) $(LINK) -o $@ $^
 
 $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
+	$(call say,link)
 	@mkdir -p $(@D)
-	$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^
+	$(Q)$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^
 
 $(BUILD)/python/%.py: $(PYTHON_SRC)/%.py
-	install -D -m 644 $< $@
+	$(call say,copy)
+	$(Q)install -D -m 644 $< $@
 
 $(BUILD)/python/matplotlib/matplotlibrc: $(PYTHON_SRC)/fontcache.py
-	/usr/bin/python3 -I $< $(@D)
+	$(call say,fonts)
+	$(Q)/usr/bin/python3 -I $< $(@D)
 
 -include $(wildcard $(OBJ)/*/*.d)
 
@@ -209,8 +227,9 @@ ifdef ANALYZE
 endif
 
 $(BUILD)/bench/%: bench/%.c Makefile
+	$(call say,compile)
 	@mkdir -p $(@D)
-	$(CC) $(BUILDER_CC) -o $@ $(filter %.c,$^) $(BENCH_LIBS)
+	$(Q)$(CC) $(BUILDER_CC) -o $@ $(filter %.c,$^) $(BENCH_LIBS)
 
 $(BUILD)/bench/floor: sandbox/filter.c sandbox/privileges.c
 $(BUILD)/bench/floor: BENCH_LIBS = $$(/usr/bin/python3-config --includes --ldflags --embed) -lseccomp
@@ -218,7 +237,7 @@ $(BUILD)/bench/floor: BENCH_LIBS = $$(/usr/bin/python3-config --includes --ldfla
 bench: ## measure (QUICK=1: less than a minute)
 	$(call built,$(TEST_DEPS))
 	@$(MAKE) -s $(BUILD)/bench/load $(BUILD)/bench/spawn $(BUILD)/bench/floor
-	@env BUILD=$(OUT) NGINX=$(NGINX) QUICK=$(QUICK) bench/run
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/run
 
 # ---------------------------------------------------------------- installing
 
