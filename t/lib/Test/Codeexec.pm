@@ -32,6 +32,9 @@ our $MODULE = $ENV{CODEEXEC_MODULE}
 	// "$ROOT/build/ngx_http_codeexec_module.so";
 our $DAEMON = $ENV{CODEEXEC_DAEMON} // "$ROOT/build/codeexecd";
 
+binmode Test::More->builder->$_, ':encoding(UTF-8)'
+	for qw/output failure_output todo_output/;
+
 # A test program that hangs is a failure, not a hang.
 
 $SIG{PIPE} = 'IGNORE';
@@ -116,6 +119,7 @@ sub read_file ($self, $name) {
 sub write_conf ($self, $http, %arg) {
 	my $load = $ENV{CODEEXEC_STATIC} ? '' : "load_module $MODULE;";
 	my $level = $ENV{CODEEXEC_DEBUG} ? 'debug' : 'info';
+	my $access = $http =~ /^\s*access_log/m ? '' : 'access_log off;';
 	my $temp = join "\n    ", map {
 		"${_}_temp_path %%TESTDIR%%/temp_$_;"
 	} qw/client_body proxy fastcgi uwsgi scgi/;
@@ -133,7 +137,7 @@ sub write_conf ($self, $http, %arg) {
 		events { worker_connections 512; }
 
 		http {
-		    access_log off;
+		    $access
 		    $temp
 
 		$http
@@ -198,13 +202,16 @@ sub workers ($self) {
 		children($self->{nginx});
 }
 
-# Reloads and returns when new workers have taken over; the old ones may
-# still be busy.
+# Reloads and returns when new workers have taken over; the old ones may be
+# busy with what they had begun.
 
 sub reload ($self) {
 	my %old = map { $_ => 1 } $self->workers;
 	$self->signal('HUP');
-	return wait_until(5, sub { grep { !$old{$_} } $self->workers });
+	return wait_until(5, sub {
+		my @now = $self->workers;
+		return @now && !grep { $old{$_} } @now;
+	});
 }
 
 # True if nginx ended by itself in time.
@@ -243,35 +250,30 @@ sub run_daemon ($self, %arg) {
 	my $name = $arg{name} // 'codeexec';
 	my $conf = $arg{conf} // {};
 
-	if (ref $conf) {
-		$conf = JSON::PP->new->pretty->canonical->encode(
-			overlay($self->daemon_conf($name), $conf));
-	}
+	$conf = render(overlay($self->daemon_conf($name), $conf)) if ref $conf;
 
 	my $file = $self->write_file("$name.conf", $conf);
 	my $pid = $self->spawn("$name.log", $DAEMON, '-c', $file);
 	my $daemon = $self->{daemon}{$name} = { pid => $pid, name => $name };
 
-	wait_until($arg{timeout} // 30, sub {
+	my $ready = wait_until($arg{timeout} // 30, sub {
 		$daemon->{exited} = exited($pid)
-			or eval { $self->state($name) }
-			&& $self->read_file("$name.log") =~ /\bready\b/;
+			or $self->read_file("$name.log") =~ /\bready\b/
+			&& eval { $self->state($name) };
 	});
 
-	if ($daemon->{exited} || !eval { $self->state($name) }) {
-		diag($self->read_file("$name.log"));
-		delete $self->{daemon}{$name} if $daemon->{exited};
-		die "codeexecd $name did not start\n";
-	}
+	return $self if $ready && !$daemon->{exited};
 
-	return $self;
+	diag($self->read_file("$name.log"));
+	delete $self->{daemon}{$name} if $daemon->{exited};
+	die "codeexecd $name is not ready\n";
 }
 
 sub daemon_conf ($self, $name) {
 	my $n = keys %{ $self->{daemon} };
 
 	return {
-		listen => 'unix:' . $self->socket($name),
+		listen => ['unix:' . $self->socket($name)],
 		listen_mode => '0666',
 		library => dirname($DAEMON),
 		uids => 600000 + ($$ % 4000) * 1000 + $n * 100,
@@ -293,6 +295,31 @@ sub overlay ($base, $top) {
 	}
 
 	return $base;
+}
+
+# The text of a configuration: lists in braces, runtimes and tiers by name.
+
+sub render ($conf, $indent = '') {
+	my $text = '';
+
+	for my $key (sort keys %$conf) {
+		my $value = $conf->{$key};
+
+		if (ref $value eq 'HASH' && $key =~ /^(?:runtime|tier)$/) {
+			$text .= render({ "$key $_" => $value->{$_} }, $indent)
+				for sort keys %$value;
+		} elsif (ref $value eq 'HASH') {
+			$text .= "$indent$key {\n"
+				. render($value, "    $indent") . "$indent}\n";
+		} elsif (ref $value) {
+			$text .= "$indent$key = {"
+				. join(', ', map { qq("$_") } @$value) . "}\n";
+		} else {
+			$text .= qq($indent$key = "$value"\n);
+		}
+	}
+
+	return $text;
 }
 
 sub daemon_pid ($self, $name = 'codeexec') {
@@ -344,11 +371,15 @@ sub usage ($self) {
 		map { $_->{pid} } values %{ $self->{daemon} };
 	my @pids = map { ($_, descendants($_)) } @roots;
 	my %usage = (processes => scalar @pids, mounts => mounts(),
-		cgroups => scalar(my @c = glob '/sys/fs/cgroup/{,*/}codeexec*/*/'));
+		cgroups => scalar(my @c = cgroups()));
 
 	$usage{"descriptors of $_ " . cmdline($_)} = descriptors($_) for @pids;
 	return \%usage;
 }
+
+# Control groups of the daemons of this test, in every hierarchy.
+
+sub cgroups { return glob "/sys/fs/cgroup/{,*/}codeexec-test-$$-*/{,*/}" }
 
 # Parked runs come and go, so only processes that were there at the baseline
 # are compared one by one.
@@ -379,8 +410,10 @@ sub done_testing ($self) {
 sub finish ($self) {
 	my @daemons = keys %{ $self->{daemon} };
 
+	$self->disconnect;
 	ok($self->stop, 'nginx stopped') if $self->{nginx};
 	ok($self->stop_daemon($_), "codeexecd $_ stopped") for @daemons;
+	is(join("\n", cgroups()), '', 'no control groups left') if @daemons;
 	$_->stop for values %{ $self->{fake} };
 	$self->check_processes;
 	$self->check_logs;
@@ -429,10 +462,13 @@ sub DESTROY ($self) {
 	local ($?, $@, $!);
 	$self->stop('TERM', 1);
 	$self->stop_daemon($_) for keys %{ $self->{daemon} };
-	$_->stop for values %{ $self->{fake} };
+	$_ && $_->stop for values %{ $self->{fake} };
 
-	return if $ENV{CODEEXEC_LEAVE}
-		&& diag("left in $self->{dir}");
+	if ($ENV{CODEEXEC_LEAVE}) {
+		diag("left in $self->{dir}");
+		return;
+	}
+
 	remove_tree($self->{dir}, { error => \my $ignored });
 }
 
@@ -492,8 +528,9 @@ The methods of L<Test::Codeexec::Client>, and its test functions.
 =head1 THE END
 
 C<done_testing> stops everything and tests that nginx and codeexecd stopped in
-time, that no process is left, that error.log has no alert, crit or emerg
-(C<expect_log($pattern)> for those a test wants), and no sanitizer report.
+time, that no process or control group is left, that error.log has no alert,
+crit or emerg (C<expect_log($pattern)> for those a test wants), and no
+sanitizer report.
 
 C<baseline> and C<check_leaks($name)> compare processes, descriptors, mounts
 and control groups, with two seconds to settle.

@@ -25,6 +25,10 @@ our %TYPE = (
 	END => 0x85, BUSY => 0x86, REJECT => 0x87, STATE => 0x88,
 );
 
+# What a RESULT names when the test does not: the job being run.
+
+our $job_id = 'fake';
+
 my %NAME = reverse %TYPE;
 my $json = JSON::PP->new->utf8->canonical;
 
@@ -44,7 +48,7 @@ sub file_frame ($name, $content) {
 
 sub result_frame (%member) {
 	return frame(RESULT => {
-		id => 'fake', status => 'ok', exit_code => 0, signal => undef,
+		id => $job_id, status => 'ok', exit_code => 0, signal => undef,
 		time_us => 1500, cpu_us => 1250, queue_us => 250,
 		memory_kb => 9000, truncated => JSON::PP::false,
 		stdout_size => 0, stderr_size => 0, files => 0,
@@ -125,7 +129,7 @@ sub new ($class, %arg) {
 		accept => $arg{accept} // 1,
 		greet => $arg{greet},
 		script => $arg{script} // sub ($c, $job) {
-			$c->send(answer(stdout => 'hello', id => $job->{id}));
+			$c->send(answer(stdout => 'hello'));
 		},
 	}, $class;
 
@@ -303,7 +307,8 @@ sub read_job ($self) {
 		} elsif ($name eq 'JOB') {
 			$job->{raw} = $payload;
 			$job->{job} = eval { $json->decode($payload) };
-			$job->{id} = $job->{job}{id} // 'none';
+			$Test::FakeSandbox::job_id = $job->{id}
+				= $job->{job}{id} // 'none';
 
 		} elsif ($name =~ /^(CODE|VARS|STDIN)$/) {
 			$job->{lc $name} .= $payload;
@@ -399,10 +404,11 @@ it returns.  C<< accept => 0 >> never accepts, C<< greet => sub ($c) >> is
 called on each new connection.  C<stop> ends it, C<start> begins again at the
 same address.
 
-C<events($type)>, C<count($type)>, C<jobs>, C<job> (the last), C<runs>, C<connections> tell what
-was seen; C<wait_for($type, $n)> waits for the Nth event of a type: C<accept>,
-C<job>, C<eof> or C<bad>.  A job has C<job> (decoded), C<raw>, C<code>,
-C<vars>, C<stdin> and C<frames>, a list of [name, length].
+C<events($type)>, C<count($type)>, C<jobs>, C<job> (the last), C<runs> and
+C<connections> tell what was seen; C<wait_for($type, $n)> waits for the Nth
+event of a type: C<accept>, C<job>, C<eof> or C<bad>; C<reset> forgets.  A job
+has C<job> (decoded), C<raw>, C<code>, C<vars>, C<stdin> and C<frames>, a list
+of [name, length].
 
 =head1 THE SCRIPT
 
@@ -414,6 +420,7 @@ C<number>, C<run> and C<note>.  When the script returns, the next job is read.
 
 C<frame($type, $payload)>, C<result_frame(%members)>,
 C<file_frame($name, $content)>, C<answer(%what)>, C<busy>, C<reject>; to read,
-C<read_frame($socket)>.
+C<read_frame($socket)>.  A RESULT has the id of the job being run, and C<fake>
+outside of a script.
 
 =cut

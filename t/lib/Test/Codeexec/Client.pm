@@ -11,6 +11,7 @@ use Exporter qw/import/;
 use IO::Select;
 use IO::Socket::INET;
 use JSON::PP ();
+use Scalar::Util qw/weaken/;
 use Socket qw/SOL_SOCKET SO_LINGER/;
 use Test::More import => [qw/is ok diag/];
 use Time::HiRes qw/time/;
@@ -22,8 +23,18 @@ my $json = JSON::PP->new->utf8->canonical->allow_nonref;
 # A connection to nginx.
 
 sub connect ($self, $port = $self->port) {
-	return IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
 		PeerPort => $port, Timeout => 5) // die "cannot connect: $!\n";
+
+	push @{ $self->{clients} }, $socket;
+	weaken($self->{clients}[-1]);
+	return $socket;
+}
+
+# Closes what a test forgot, or nginx would linger over it at the end.
+
+sub disconnect ($self) {
+	close $_ for grep { defined } @{ delete $self->{clients} // [] };
 }
 
 # The text of a request.
