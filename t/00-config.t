@@ -1,0 +1,197 @@
+#!/usr/bin/perl
+
+# Copyright (C) The codeexec authors.
+
+# Every directive where it is allowed, every mistake in nginx's own words.
+
+use v5.36;
+
+use Test::More;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Codeexec;
+
+my $t = Test::Codeexec->new;
+
+my @settings = (
+	'codeexec_bind 127.0.0.1',
+	'codeexec_bind off',
+	'codeexec_socket_keepalive on',
+	'codeexec_connect_timeout 1s',
+	'codeexec_send_timeout 1s',
+	'codeexec_read_timeout 1500ms',
+	'codeexec_buffer_size 8k',
+	'codeexec_ignore_client_abort on',
+	'codeexec_intercept_errors on',
+	'codeexec_next_upstream off',
+	'codeexec_next_upstream error timeout invalid_header busy '
+		. 'non_idempotent',
+	'codeexec_next_upstream_tries 3',
+	'codeexec_next_upstream_timeout 3s',
+	'codeexec_max_code_size 64k',
+	'codeexec_max_stdin_size 64k',
+	'codeexec_max_variables_size 64k',
+	'codeexec_max_response_size 1m',
+	'codeexec_timeout 500ms',
+	'codeexec_max_timeout 30s',
+	'codeexec_images png svg',
+	'codeexec_images off',
+	'codeexec_detail on',
+);
+
+# Output of nginx -t for a configuration with text at the three levels.
+
+sub config ($http, $server, $location) {
+	$t->write_conf(<<~EOC);
+		$http
+		upstream sandboxes { server unix:%%SOCK%%; keepalive 4; }
+		server {
+		    listen 127.0.0.1:%%PORT_0%%;
+		    $server
+		    location /runcode { $location }
+		}
+		EOC
+	return $t->test_conf;
+}
+
+sub good ($name, @level) {
+	my ($out, $success) = config(@level);
+	ok($success, $name) || diag($out);
+}
+
+sub bad ($name, $error, @level) {
+	my ($out, $success) = config(@level);
+	ok(!$success && $out =~ /\[emerg\] \Q$error\E/, $name)
+		|| diag("expected \"$error\", got:\n$out");
+}
+
+my $pass = 'codeexec_pass unix:%%SOCK%%;';
+
+good('empty', '', '', '');
+
+# where directives are allowed
+
+for my $setting (@settings) {
+	good("$setting in http", "$setting;", '', $pass);
+	good("$setting in server", '', "$setting;", $pass);
+	good("$setting in location", '', '', "$pass $setting;");
+}
+
+good('all at once, at all levels', (join ' ', map { "$_;" }
+	grep { !/ off$|_images png/ } @settings, 'codeexec_images gif') x 2, $pass);
+
+for my $target (qw(unix:%%SOCK%% unix:%%SOCK%%: 127.0.0.1:9000 sandboxes
+	$host:9000 unix:%%TESTDIR%%/$arg_box.sock $arg_box))
+{
+	good("codeexec_pass $target", '', '', "codeexec_pass $target;");
+}
+
+good('codeexec_pass in if', '', '', "if (\$arg_a) { $pass }");
+good('codeexec_pass in limit_except', '', '',
+	"$pass limit_except POST { deny all; }");
+good('codeexec_pass in nested location', '', '',
+	"location /runcode/a { $pass }");
+good('variables', 'log_format x "$codeexec_status $codeexec_id '
+	. '$codeexec_language $codeexec_run_time $codeexec_cpu_time '
+	. '$codeexec_memory $codeexec_queue_time $codeexec_exit_code";', '', $pass);
+
+bad('codeexec_pass in http', '"codeexec_pass" directive is not allowed here',
+	$pass, '', '');
+bad('codeexec_pass in server', '"codeexec_pass" directive is not allowed here',
+	'', $pass, '');
+bad('setting in if', '"codeexec_timeout" directive is not allowed here', '',
+	'', "if (\$arg_a) { codeexec_timeout 1s; }");
+
+# arguments
+
+bad('codeexec_pass without arguments',
+	'invalid number of arguments in "codeexec_pass" directive', '', '',
+	'codeexec_pass;');
+bad('codeexec_pass with two',
+	'invalid number of arguments in "codeexec_pass" directive', '', '',
+	'codeexec_pass a b;');
+
+for my $name (qw/socket_keepalive connect_timeout send_timeout read_timeout
+	buffer_size ignore_client_abort intercept_errors next_upstream_tries
+	next_upstream_timeout max_code_size max_stdin_size max_variables_size
+	max_response_size timeout max_timeout detail/)
+{
+	bad("codeexec_$name with two arguments", 'invalid number of arguments '
+		. "in \"codeexec_$name\" directive", '', '',
+		"$pass codeexec_$name 1 2;");
+}
+
+for my $name (qw/bind next_upstream images/) {
+	bad("codeexec_$name without arguments", 'invalid number of arguments '
+		. "in \"codeexec_$name\" directive", '', '',
+		"$pass codeexec_$name;");
+}
+
+bad('codeexec_pass twice', '"codeexec_pass" directive is duplicate', '', '',
+	$pass x 2);
+
+for my $setting (@settings) {
+	next if $setting =~ / off$|error timeout|images|next_upstream /;
+	my ($name) = split ' ', $setting;
+	bad("$name twice", qq{"$name" directive is duplicate}, '', '',
+		"$pass $setting; $setting;");
+}
+
+# values
+
+for my $name (qw/connect_timeout send_timeout read_timeout buffer_size
+	next_upstream_timeout max_code_size max_stdin_size max_variables_size
+	max_response_size timeout max_timeout/)
+{
+	bad("codeexec_$name soon", qq{"codeexec_$name" directive invalid value},
+		'', '', "$pass codeexec_$name soon;");
+}
+
+for my $name (qw/socket_keepalive ignore_client_abort intercept_errors
+	detail/)
+{
+	bad("codeexec_$name maybe", qq{invalid value "maybe" in "codeexec_$name" }
+		. 'directive, it must be "on" or "off"', '', '',
+		"$pass codeexec_$name maybe;");
+}
+
+bad('codeexec_next_upstream_tries some',
+	'"codeexec_next_upstream_tries" directive invalid number', '', '',
+	"$pass codeexec_next_upstream_tries some;");
+bad('codeexec_next_upstream sometimes', 'invalid value "sometimes"', '', '',
+	"$pass codeexec_next_upstream sometimes;");
+bad('codeexec_bind nowhere', 'invalid address "nowhere"', '', '',
+	"$pass codeexec_bind nowhere;");
+bad('codeexec_pass with a bad port', 'invalid port in upstream', '', '',
+	'codeexec_pass 127.0.0.1:99999;');
+bad('codeexec_pass unix:', 'no path in the unix domain socket', '', '',
+	'codeexec_pass unix:;');
+
+for my $settings ('codeexec_timeout 2s; codeexec_max_timeout 1s',
+	'codeexec_timeout 61s', 'codeexec_timeout 0', 'codeexec_max_timeout 0')
+{
+	bad($settings, '"codeexec_timeout" must be greater than zero and equal '
+		. 'to or less than "codeexec_max_timeout"', '', '',
+		"$pass $settings;");
+}
+
+bad('codeexec_max_timeout 2h',
+	'"codeexec_max_timeout" must be equal to or less than 1h', '', '',
+	"$pass codeexec_max_timeout 2h;");
+bad('codeexec_buffer_size 0',
+	'"codeexec_buffer_size" must be greater than zero', '', '',
+	"$pass codeexec_buffer_size 0;");
+
+for my $name (qw/code stdin variables/) {
+	bad("codeexec_max_${name}_size 65m", '"codeexec_max_code_size", '
+		. '"codeexec_max_stdin_size" and "codeexec_max_variables_size" '
+		. 'must be equal to or less than 64m', '', '',
+		"$pass codeexec_max_${name}_size 65m;");
+}
+
+ok(!(config('', '', "$pass codeexec_images $_;"))[1], "codeexec_images $_")
+	for 'p/g', '*', 'off png', 'png off';
+
+unlink $t->dir . '/error.log';
+$t->done_testing;
