@@ -76,10 +76,10 @@ for my $file ("$root/README.md", "$root/SECURITY.md", glob "$root/docs/*.md") {
 	my $text = do { local $/; <$fh> };
 
 	while ($text =~ /^```nginx\n(.*?)^```$/gms) {
-		my $name = $file =~ s/^\Q$root\E\///r . ', line '
-			. (1 + substr($text, 0, $-[1]) =~ tr/\n//);
+		my ($snippet, $line) = ($1, 1 + substr($text, 0, $-[1]) =~ tr/\n//);
+		my $name = substr($file, 1 + length $root) . ", line $line";
 
-		$t->write_file('nginx.conf', wrap($1));
+		$t->write_file('nginx.conf', wrap($snippet));
 		my ($out, $success) = $t->test_conf;
 		ok($success, $name) || diag($out);
 		$seen++;
