@@ -212,7 +212,7 @@ for my $case ([bash => 'bash'], [bash => 'sh'], [nodejs => 'js'],
 # variables
 
 for my $text ('{}', '{"a":1}', '{"a":{"b":[1,null,true,{"c":"d"}]}}',
-	'{"a":"\u0000"}', '{"é":"漢"}', '{"a":-0.5e-7,"b":1e300}', '{"a b":""}')
+	'{"a":"\u0000"}', '{"a":' . '[' x 28 . ']' x 28 . '}', '{"é":"漢"}', '{"a":-0.5e-7,"b":1e300}', '{"a b":""}')
 {
 	my $bytes = $text;
 	utf8::encode($bytes);

@@ -44,7 +44,7 @@ my $fake = $t->fake(script => sub ($c, $job) {
 	$c->send("garbage!"), $c->eof if $how eq 'garbage';
 	$c->send($ok . pack 'H*', $1) if $how =~ /^extra (.*)/;
 	$c->send($ok . $second) if $how eq 'two';
-	$c->send($ok), sleep 0.03, $c->send($second) if $how eq 'late';
+	$c->send($ok), sleep 0.1, $c->send($second) if $how eq 'late';
 	$c->send($ok), $c->close if $how eq 'close';
 });
 
@@ -108,7 +108,7 @@ for my $name ('x', 'CX', "\0" x 100, frame('END'), 'two') {
 
 fresh();
 answer_is(run('late'), 200, $output, 'late bytes, run');
-sleep 0.08;
+sleep 0.2;
 answer_is(run('ok'), 200, $output, 'late bytes, next run');
 is($fake->connections, 2, 'late bytes, connection not reused');
 

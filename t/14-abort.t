@@ -44,6 +44,7 @@ my $fake = $t->fake(script => sub ($c, $job) {
 	my $whole = answer(stdout => ['x' x 1000, 'y' x 1000]);
 
 	return $c->send($whole) if $how eq 'ok';
+	return $c->send(answer(stdout => 'x' x 3e6)) if $how eq 'large';
 	$c->send(substr $whole, 0, 1500) if $how eq 'half';
 
 	if ($how eq 'slow') {
@@ -76,6 +77,9 @@ sub seen ($since, $name) {
 }
 
 my $since;
+
+is($t->http_post_json('/runcode', '{"code":"ok"}')->status, 200, 'before');
+$t->baseline;
 
 for my $code (qw/hang half/) {
 	my $s = start($code);
@@ -123,6 +127,18 @@ SKIP: {
 	seen($since, 'HTTP/2');
 }
 
+# While it takes its time to read the answer: the run is over by then.
+
+my $slow = $t->connect;
+$t->http_post_json('/runcode', '{"code":"ok"}');
+$fake->reset;
+write_all($slow, $t->request(POST => '/runcode', body => '{"code":"large"}'));
+sysread $slow, my $some, 1000;
+$t->abort($slow);
+is($t->http_post_json('/runcode', '{"code":"ok"}')->status, 200,
+	'abort of a slow reader');
+is($fake->connections, 0, 'the connection was free for the next run');
+
 # Before all of the request was there, codeexecd knows nothing of it.
 
 $fake->reset;
@@ -152,6 +168,8 @@ close $s;
 ok($fake->wait_for('finished'), 'codeexec_ignore_client_abort');
 
 is($t->http_post_json('/runcode', '{"code":"ok"}')->status, 200, 'still well');
+
+$t->check_leaks('no descriptors left', 2);
 
 like($t->read_file('access.log'), qr{^499 /runcode$}m, '499 is logged');
 $t->done_testing;

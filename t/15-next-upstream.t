@@ -44,6 +44,16 @@ $t->write_conf(<<'EOC');
         server unix:%%SOCK_bad%% backup;
     }
 
+    upstream bad_and_dead {
+        server unix:%%SOCK_bad%%;
+        server unix:%%SOCK_dead%% backup;
+    }
+
+    upstream rude_first {
+        server unix:%%SOCK_rude%% max_fails=0;
+        server unix:%%SOCK_good%% backup;
+    }
+
     upstream all_dead {
         server unix:%%SOCK_dead%%;
         server unix:%%SOCK_dead2%%;
@@ -58,6 +68,8 @@ $t->write_conf(<<'EOC');
         location /balanced { codeexec_pass balanced; }
         location /all_bad { codeexec_pass all_bad; }
         location /dead_and_bad { codeexec_pass dead_and_bad; }
+        location /bad_and_dead { codeexec_pass bad_and_dead; }
+        location /rude { codeexec_pass rude_first; }
         location /all_dead { codeexec_pass all_dead; }
 
         location /off {
@@ -173,6 +185,9 @@ for my $n (1 .. 3) {
 }
 
 error_is(post('/dead_and_bad', 'busy'), 503, $busy, 'refused, then busy');
+my $r = post('/bad_and_dead', 'busy');
+error_is($r, 503, $busy, 'busy, then refused');
+is($r->header('Retry-After'), 7, 'Retry-After of the busy one');
 error_is(post('/off', 'busy'), 503, $busy, 'busy, off');
 runs_are(1, 0, 'not tried elsewhere');
 error_is(post('/error_only', 'busy'), 503, $busy, 'busy, only error');
@@ -188,6 +203,26 @@ error_is(post('/time', 'later busy'), 503, $busy,
 $tried = 0;
 $tried += $_->runs for @bad;
 is($tried, 1, 'one was tried');
+
+# Not all of the job was sent, so it cannot have been run: a large one, and a
+# codeexecd that does not read it.
+
+my $large = 'x' x 1000000;
+my $rude = sub ($greet) {
+	my $fake = $t->fake(name => 'rude', greet => $greet);
+	my $r = post('/rude', $large);
+	is($fake->runs, 0, 'never had all of it');
+	$fake->stop;
+	return $r;
+};
+
+answer_is($rude->(sub ($c) { $c->close }), 200, $output,
+	'closed while the job was sent');
+answer_is($rude->(sub ($c) { $c->send(busy()); $c->idle }), 200, $output,
+	'busy while the job was sent');
+error_is($rude->(sub ($c) { $c->send(answer(stdout => 'x')); $c->idle }), 502,
+	'Bad Gateway', 'a result before the job was sent');
+is($good->runs, 0, 'not run again');
 
 # sent, and then who knows: never run twice
 

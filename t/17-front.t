@@ -110,6 +110,15 @@ $t->write_conf(<<'EOC');
             gzip_types application/json;
             codeexec_pass sandbox;
         }
+        location /gzip_denied {
+            gzip on;
+            gzip_min_length 1;
+            gzip_types application/json;
+            deny all;
+            codeexec_pass sandbox;
+        }
+        location /check { auth_request /runcode; codeexec_pass sandbox; }
+        location /slash/ { codeexec_pass sandbox; }
         location /headers {
             add_header X-Id $codeexec_id always;
             expires 1h;
@@ -145,7 +154,7 @@ my $fake = $t->fake(script => $script);
 
 mkdir $t->dir . "/$_" for qw/ssi mirror_of_page/;
 my $get = '/runcode?languageType=python&variables={}&code';
-$t->write_file('users', 'me:' . crypt('secret', 'ab') . "\n");
+$t->write_file('users', "me:{PLAIN}secret\n");
 $t->write_file('mirror_of_page/a.txt', 'page');
 $t->write_file('ssi/one.txt', qq(<!--#include virtual="$get=x" -->));
 $t->write_file('ssi/two.txt', join '|', map {
@@ -294,6 +303,18 @@ is($r->header('Content-Encoding'), 'gzip', 'gzip');
 my $body = $r->body;
 gunzip(\$body, \my $plain);
 is(length $plain, 20000 + length qq({"output":""}\n), 'gunzip');
+
+$r = post('/gzip_denied', 'x', headers => ['Accept-Encoding: gzip']);
+is($r->status, 403, 'gzip of an error');
+$body = $r->body;
+gunzip(\$body, \$plain);
+is($plain, qq({"error":"Forbidden"}\n), 'gunzip of an error');
+
+error_is(post('/check'), 500, 'Internal Server Error',
+	'an auth_request that runs code');
+$r = post('/slash');
+is($r->status, 301, 'a slash is added');
+like($r->header('Location'), qr{/slash/$}, 'to the location');
 
 $r = post('/headers');
 like($r->header('X-Id'), qr/^[0-9a-f-]{36}$/, 'add_header with a variable');

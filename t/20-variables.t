@@ -20,7 +20,9 @@ $t->write_conf(<<'EOC');
                    '$codeexec_language|$codeexec_run_time|'
                    '$codeexec_cpu_time|$codeexec_memory|'
                    '$codeexec_queue_time|$codeexec_exit_code';
+    log_format peers '$http_x_name|$upstream_status|$upstream_addr';
     access_log %%TESTDIR%%/access.log run;
+    access_log %%TESTDIR%%/peers.log peers;
 
     upstream sandbox {
         server unix:%%SOCK%%;
@@ -128,6 +130,10 @@ like(logged('/runcode', 'ok', args => 1), qr/^400\|-\|.*\|\Q$none\E$/,
 	'invalid');
 like(logged('/page', 'ok'), qr/^(?:200|502)\|-\|.*\|\Q$none\E$/,
 	'after an internal redirect');
+
+logged('/other', 'busy');
+like($t->read_file('peers.log'), qr/^request$n\|503, 200\|unix:\S+, unix:\S+$/m,
+	'a busy peer is logged as such');
 
 $t->http_get('/outside', headers => ['X-Name: outside']);
 is(logged_line('outside'), "200|-|-|-|$none", 'in another location');

@@ -18,6 +18,7 @@ use IO::Socket::UNIX;
 use JSON::PP ();
 use POSIX qw/WNOHANG/;
 use Test::More import => [qw/diag fail is ok plan/];
+use Time::HiRes qw/sleep/;
 
 use Test::Codeexec::Client;
 use Test::Codeexec::Process;
@@ -360,10 +361,22 @@ sub expect_log ($self, $pattern) {
 	push @{ $self->{expected} }, $pattern;
 }
 
-# What must not grow from here on.
+# What must not grow from here on, once it is the same for a while.
 
 sub baseline ($self) {
-	return $self->{baseline} = $self->usage;
+	my ($now, $same) = ('', 0);
+
+	wait_until(2, sub {
+		my ($usage, $before) = ($self->usage, $now);
+
+		sleep 0.02;
+		$self->{baseline} = $usage;
+		$now = join "\n", map { "$_ $usage->{$_}" } sort keys %$usage;
+		$same = $now eq $before ? $same + 1 : 0;
+		return $same == 5;
+	});
+
+	return $self->{baseline};
 }
 
 sub usage ($self) {

@@ -376,6 +376,10 @@ sub eof ($self, $timeout = 10) {
 	return 0;
 }
 
+# Stays there, and reads nothing.
+
+sub idle ($self, $timeout = 10) { sleep $timeout }
+
 sub close ($self) { CORE::close($self->{socket}); POSIX::_exit(0) }
 
 1;
@@ -414,7 +418,7 @@ of [name, length].
 
 Called for each job that is complete, in a process of its own.  C<$c> offers
 C<send>, C<dribble($bytes, [offsets], $delay)>, C<eof($timeout)>, C<close>,
-C<number>, C<run> and C<note>.  When the script returns, the next job is read.
+C<idle> (reads nothing), C<number>, C<run> and C<note>.  When the script returns, the next job is read.
 
 =head1 BYTES
 
