@@ -71,6 +71,10 @@ sub wrap ($snippet) {
 my $root = $Test::Codeexec::ROOT;
 my $seen = 0;
 
+# A log by default is in logs/ in an nginx that was built with no other path.
+
+mkdir $t->dir . "/logs";
+
 for my $file ("$root/README.md", "$root/SECURITY.md", glob "$root/docs/*.md") {
 	open my $fh, '<', $file or die "$file: $!";
 	my $text = do { local $/; <$fh> };
