@@ -192,6 +192,9 @@ my @fences = (
 		'another language first'],
 	["```text\nx\n```", "```text\nx\n```", 'no language of ours'],
 	["```python\n```", "", 'empty'],
+	["```pythonic\nx\n```", "```pythonic\nx\n```", 'a longer name'],
+	["```pyth\nx\n```", "```pyth\nx\n```", 'a shorter name'],
+	["```Python  \nx\n```", "x", 'capital and blanks'],
 );
 
 for my $case (@fences) {

@@ -223,6 +223,13 @@ sub bad_answers {
 		'less STDERR' => $sized->(stderr_size => 1) . $end,
 		'more FILEs' => $result . file_frame(a => 'x') . $end,
 		'fewer FILEs' => $sized->(files => 1) . $end,
+		'one FILE for two' => $sized->(files => 2, files_size => 8)
+			. file_frame(a => 'xxxxx') . $end,
+		'two FILEs for one' => $sized->(files => 1, files_size => 8)
+			. file_frame(a => 'x') x 2 . $end,
+		'RESULT of another job' => $sized->(id => 'other') . $end,
+		'RESULT of an id that begins alike' => $sized->(id => 'fak')
+			. $end,
 		'negative size' => $sized->(stdout_size => -1) . $end,
 		'huge size' => $sized->(stdout_size => 1 << 62) . $end,
 		'END with payload' => $result . frame(END => 'x'),

@@ -4,7 +4,8 @@
  * Fuzzer of the frame codec (libFuzzer).
  *
  * The same bytes are read three times: whole, split in two, and one by one.
- * The events must be the same each time, with the slices of a payload joined.
+ * The events must be the same each time, with the slices of a payload joined,
+ * and the last of them must be the one that a much simpler reader finds.
  * The first two bytes of the input say where to split and set the limit.
  */
 
@@ -191,6 +192,42 @@ check_same(const struct trace *a, const struct trace *b)
 }
 
 
+/* How it has to end, found with all of the input at hand. */
+
+static enum wire_event
+expected_end(const unsigned char *p, size_t size, uint32_t limit)
+{
+	uint32_t  length;
+
+	for ( ;; ) {
+		if ((size > 0 && p[0] != 'C') || (size > 1 && p[1] != 'X')) {
+			return WIRE_BAD_MAGIC;
+		}
+
+		if (size > 2 && p[2] != WIRE_VERSION) {
+			return WIRE_BAD_VERSION;
+		}
+
+		if (size < WIRE_HEADER_SIZE) {
+			return WIRE_AGAIN;
+		}
+
+		length = (uint32_t) p[4] << 24 | p[5] << 16 | p[6] << 8 | p[7];
+
+		if (length > limit) {
+			return WIRE_TOO_LONG;
+		}
+
+		if (size - WIRE_HEADER_SIZE < length) {
+			return WIRE_AGAIN;
+		}
+
+		p += WIRE_HEADER_SIZE + length;
+		size -= WIRE_HEADER_SIZE + length;
+	}
+}
+
+
 /* What is written must be read back. */
 
 static void
@@ -240,6 +277,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	check_same(&whole, &two);
 	check_same(&whole, &bytes);
+
+	if (limit > WIRE_LENGTH_MAX) {
+		limit = WIRE_LENGTH_MAX;
+	}
+
+	CHECK(whole.last == expected_end(data, size, limit));
 
 	if (size >= 5) {
 		check_header(data[0], (uint32_t) data[1] << 24 | data[2] << 16
