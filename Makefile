@@ -110,7 +110,7 @@ T ?= t/
 .PHONY: all deps run start stop test asan check bench install clean help
 
 all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
-	@:
+	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
 
 # One short line for each command, unless V=1
 Q   := $(if $(V),,@)
