@@ -68,10 +68,6 @@ static ngx_http_codeexec_reason_t  ngx_http_codeexec_reasons[] = {
 };
 
 
-static ngx_str_t  ngx_http_codeexec_busy =
-    ngx_string("Server is busy, try again later");
-
-
 void
 ngx_http_codeexec_error_filter_init(void)
 {
@@ -161,18 +157,24 @@ ngx_http_codeexec_set_error(ngx_http_request_t *r,
 {
     ngx_http_codeexec_loc_conf_t  *lcf;
 
-    /* that the other peers are down is not what a client needs to know */
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
-    if (ctx->busy && r->err_status == NGX_HTTP_BAD_GATEWAY) {
+    /*
+     * One peer was busy and the others are down.  As long as nothing was
+     * started, trying again later is right.
+     */
+
+    if (ctx->busy
+        && r->err_status == NGX_HTTP_BAD_GATEWAY
+        && r->upstream && r->upstream->conf == &lcf->upstream)
+    {
         r->err_status = NGX_HTTP_SERVICE_UNAVAILABLE;
         r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
 
         ctx->outcome = NGX_HTTP_CODEEXEC_BUSY;
-        ctx->message = ngx_http_codeexec_busy;
+        ctx->message = ngx_http_codeexec_busy_message;
         ctx->refused_with = NGX_HTTP_SERVICE_UNAVAILABLE;
     }
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
     ctx->error = 1;
 

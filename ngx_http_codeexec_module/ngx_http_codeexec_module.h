@@ -27,6 +27,10 @@
 #define NGX_HTTP_CODEEXEC_REJECTED   7
 
 
+/* RESULT, BUSY and REJECT are small, no matter what was run. */
+#define NGX_HTTP_CODEEXEC_MAX_CONTROL  8192
+
+
 /*
  * BUSY is a status of the protocol and not of HTTP.  Core retries statuses
  * only, and 404 is the one that does not count as a failure of the peer.
@@ -197,10 +201,20 @@ ngx_http_codeexec_ctx_t *ngx_http_codeexec_find_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_codeexec_refuse(ngx_http_codeexec_ctx_t *ctx,
     ngx_int_t status, const char *fmt, ...);
 
+void *ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+ngx_int_t ngx_http_codeexec_set_images(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *lcf, ngx_str_t *names, ngx_uint_t n);
+
 ngx_int_t ngx_http_codeexec_decode_request(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
 ngx_int_t ngx_http_codeexec_decode_query(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+
+/* Both work in place, for the result is never the longer one. */
+void ngx_http_codeexec_unescape_uri(ngx_str_t *value);
+void ngx_http_codeexec_unescape(ngx_str_t *code);
 
 ngx_int_t ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *name);
@@ -244,6 +258,7 @@ void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_put(w, text, sizeof(text) - 1)
 
 ngx_int_t ngx_http_codeexec_init_upstream(ngx_http_request_t *r);
+ngx_int_t ngx_http_codeexec_create_request(ngx_http_request_t *r);
 
 /* NGX_OK at the end of the answer, NGX_AGAIN, NGX_ERROR (500), or
    NGX_HTTP_UPSTREAM_INVALID_HEADER. */
@@ -251,6 +266,15 @@ ngx_int_t ngx_http_codeexec_collect(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 void ngx_http_codeexec_collector_init(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_invalid(ngx_http_request_t *r, const char *what);
+
+/* Like the above, but NGX_AGAIN when more frames must follow. */
+ngx_int_t ngx_http_codeexec_take_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json);
+ngx_int_t ngx_http_codeexec_take_busy(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json);
+ngx_int_t ngx_http_codeexec_take_reject(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json);
 
 ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
@@ -264,6 +288,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 extern ngx_module_t                       ngx_http_codeexec_module;
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern ngx_str_t                          ngx_http_codeexec_busy_message;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 
 

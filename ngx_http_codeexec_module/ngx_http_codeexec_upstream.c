@@ -9,15 +9,6 @@
 
 static ngx_int_t ngx_http_codeexec_eval(ngx_http_request_t *r,
     ngx_http_codeexec_loc_conf_t *lcf);
-static ngx_int_t ngx_http_codeexec_create_request(ngx_http_request_t *r);
-static ngx_int_t ngx_http_codeexec_job_json(ngx_http_request_t *r,
-    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json);
-static void ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job, ngx_str_t *images);
-static ngx_chain_t **ngx_http_codeexec_add_frame(ngx_http_request_t *r,
-    ngx_chain_t **ll, enum wire_type type, ngx_str_t *payload);
-static ngx_chain_t **ngx_http_codeexec_add_buf(ngx_http_request_t *r,
-    ngx_chain_t **ll, u_char *data, size_t len);
 static ngx_int_t ngx_http_codeexec_output_filter(void *data,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_codeexec_reinit_request(ngx_http_request_t *r);
@@ -122,167 +113,6 @@ ngx_http_codeexec_eval(ngx_http_request_t *r,
     u->resolved->no_port = url.no_port;
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_codeexec_create_request(ngx_http_request_t *r)
-{
-    ngx_str_t                 json, none;
-    ngx_chain_t             **ll;
-    ngx_http_codeexec_ctx_t  *ctx;
-
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "http codeexec create request");
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
-
-    if (ngx_http_codeexec_job_json(r, ctx, &json) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_str_null(&none);
-
-    ll = ngx_http_codeexec_add_frame(r, &r->upstream->request_bufs,
-                                     WIRE_JOB, &json);
-    ll = ngx_http_codeexec_add_frame(r, ll, WIRE_CODE, &ctx->job.code);
-
-    if (ctx->job.variables.len) {
-        ll = ngx_http_codeexec_add_frame(r, ll, WIRE_VARS,
-                                         &ctx->job.variables);
-    }
-
-    if (ctx->job.input.len) {
-        ll = ngx_http_codeexec_add_frame(r, ll, WIRE_STDIN, &ctx->job.input);
-    }
-
-    ll = ngx_http_codeexec_add_frame(r, ll, WIRE_RUN, &none);
-
-    if (ll == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_codeexec_collector_init(r, ctx);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_codeexec_job_json(ngx_http_request_t *r,
-    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json)
-{
-    ngx_http_codeexec_writer_t     w;
-    ngx_http_codeexec_loc_conf_t  *lcf;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
-
-    ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
-
-    ngx_http_codeexec_write_job(&w, &ctx->job, &lcf->images);
-
-    json->len = w.len;
-    json->data = ngx_pnalloc(r->pool, w.len);
-    if (json->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    w.pos = json->data;
-
-    ngx_http_codeexec_write_job(&w, &ctx->job, &lcf->images);
-
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "http codeexec job: %V", json);
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job, ngx_str_t *images)
-{
-    ngx_http_codeexec_put_text(w, "{\"id\":\"");
-    ngx_http_codeexec_put(w, job->id.data, job->id.len);
-    ngx_http_codeexec_put_text(w, "\",\"language\":\"");
-    ngx_http_codeexec_put(w, job->language.data, job->language.len);
-    ngx_http_codeexec_put_text(w, "\",\"timeout_ms\":");
-    ngx_http_codeexec_put_number(w, job->timeout);
-
-    if (job->args.len) {
-        ngx_http_codeexec_put_text(w, ",\"args\":");
-        ngx_http_codeexec_put(w, job->args.data, job->args.len);
-    }
-
-    if (images->len) {
-        ngx_http_codeexec_put_text(w, ",\"collect\":");
-        ngx_http_codeexec_put(w, images->data, images->len);
-    }
-
-    ngx_http_codeexec_put_text(w, "}");
-}
-
-
-/* Both return where the next link goes, or NULL, which they pass on. */
-
-static ngx_chain_t **
-ngx_http_codeexec_add_frame(ngx_http_request_t *r, ngx_chain_t **ll,
-    enum wire_type type, ngx_str_t *payload)
-{
-    u_char  *header;
-
-    header = ngx_pnalloc(r->pool, WIRE_HEADER_SIZE);
-    if (header == NULL) {
-        return NULL;
-    }
-
-    wire_put_header(header, type, (uint32_t) payload->len);
-
-    ll = ngx_http_codeexec_add_buf(r, ll, header, WIRE_HEADER_SIZE);
-
-    if (payload->len) {
-        ll = ngx_http_codeexec_add_buf(r, ll, payload->data, payload->len);
-    }
-
-    return ll;
-}
-
-
-static ngx_chain_t **
-ngx_http_codeexec_add_buf(ngx_http_request_t *r, ngx_chain_t **ll,
-    u_char *data, size_t len)
-{
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    if (ll == NULL) {
-        return NULL;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NULL;
-    }
-
-    /* core resets pos to start when it sends the chain again */
-
-    b->start = data;
-    b->pos = data;
-    b->last = data + len;
-    b->end = b->last;
-    b->memory = 1;
-
-    cl = ngx_alloc_chain_link(r->pool);
-    if (cl == NULL) {
-        return NULL;
-    }
-
-    cl->buf = b;
-    cl->next = NULL;
-
-    *ll = cl;
-
-    return &cl->next;
 }
 
 
@@ -519,6 +349,13 @@ ngx_http_codeexec_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
     }
 
     ngx_http_codeexec_fix_busy_state(r, ctx);
+
+    /* how a run ended is not known from half an answer */
+
+    if (!ctx->answered) {
+        ctx->outcome = NGX_HTTP_CODEEXEC_NO_STATUS;
+        ctx->result.known = 0;
+    }
 
     /* what follows is a page of core, not the answer */
 

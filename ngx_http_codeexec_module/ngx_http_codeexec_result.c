@@ -1,0 +1,239 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ */
+
+
+#include "ngx_http_codeexec_module.h"
+
+
+static ngx_int_t ngx_http_codeexec_set_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json);
+static ngx_int_t ngx_http_codeexec_set_sizes(ngx_http_request_t *r,
+    ngx_http_codeexec_result_t *res, json_int_t *size);
+static ngx_int_t ngx_http_codeexec_set_status(ngx_http_codeexec_result_t *res,
+    ngx_http_codeexec_ctx_t *ctx, const char *status);
+static ngx_int_t ngx_http_codeexec_alloc_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_codeexec_take_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_codeexec_set_result(r, ctx, json);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_http_codeexec_alloc_result(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_set_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json)
+{
+    int                          truncated;
+    size_t                       id_len;
+    json_t                      *exit_code, *signal;
+    json_int_t                   size[4], usage[4];
+    const char                  *id, *status;
+    ngx_http_codeexec_result_t  *res;
+
+    res = &ctx->result;
+
+    if (json_unpack(json, "{s:s%, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:b,"
+                    " s:I, s:I, s:I, s:I}",
+                    "id", &id, &id_len, "status", &status,
+                    "exit_code", &exit_code, "signal", &signal,
+                    "time_us", &usage[0], "cpu_us", &usage[1],
+                    "queue_us", &usage[2], "memory_kb", &usage[3],
+                    "truncated", &truncated,
+                    "stdout_size", &size[0], "stderr_size", &size[1],
+                    "files_size", &size[2], "files", &size[3])
+        != 0)
+    {
+        return ngx_http_codeexec_invalid(r, "an incomplete result");
+    }
+
+    /* on a kept connection this could be the answer of another client */
+
+    if (id_len != ctx->job.id.len
+        || ngx_memcmp(id, ctx->job.id.data, id_len) != 0)
+    {
+        return ngx_http_codeexec_invalid(r, "the result of another job");
+    }
+
+    res->exit_code = json_is_integer(exit_code)
+                         ? json_integer_value(exit_code) : -1;
+    res->signal = json_is_integer(signal) ? json_integer_value(signal) : -1;
+    res->time_us = ngx_max(usage[0], 0);
+    res->cpu_us = ngx_max(usage[1], 0);
+    res->queue_us = ngx_max(usage[2], 0);
+    res->memory_kb = ngx_max(usage[3], 0);
+    res->truncated = truncated;
+
+    if (ngx_http_codeexec_set_status(res, ctx, status) != NGX_OK) {
+        return ngx_http_codeexec_invalid(r, "an unknown status");
+    }
+
+    return ngx_http_codeexec_set_sizes(r, res, size);
+}
+
+
+/* Of stdout, stderr and all files, and the number of files. */
+
+static ngx_int_t
+ngx_http_codeexec_set_sizes(ngx_http_request_t *r,
+    ngx_http_codeexec_result_t *res, json_int_t *size)
+{
+    size_t                         max;
+    ngx_uint_t                     i;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+    max = lcf->max_response_size;
+
+    for (i = 0; i < 3; i++) {
+
+        if (size[i] < 0 || (uint64_t) size[i] > max) {
+            return ngx_http_codeexec_invalid(r, "a too large result");
+        }
+
+        max -= size[i];
+    }
+
+    /* a FILE has two bytes of length, and a name of one byte or more */
+
+    if (size[3] < 0 || size[3] > size[2] / 3) {
+        return ngx_http_codeexec_invalid(r, "more files than bytes");
+    }
+
+    res->output.size = size[0];
+    res->errors.size = size[1];
+    res->content.size = size[2];
+    res->files_announced = size[3];
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_set_status(ngx_http_codeexec_result_t *res,
+    ngx_http_codeexec_ctx_t *ctx, const char *status)
+{
+    ngx_uint_t  i;
+
+    for (i = NGX_HTTP_CODEEXEC_OK; i <= NGX_HTTP_CODEEXEC_MEMORY; i++) {
+
+        if (ngx_strcmp(ngx_http_codeexec_status_names[i].data, status) == 0) {
+            ctx->outcome = i;
+            res->known = 1;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_alloc_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_uint_t                   i;
+    ngx_http_codeexec_result_t  *res;
+    ngx_http_codeexec_stream_t  *streams[3];
+
+    res = &ctx->result;
+
+    streams[0] = &res->output;
+    streams[1] = &res->errors;
+    streams[2] = &res->content;
+
+    for (i = 0; i < 3; i++) {
+
+        if (streams[i]->size == 0) {
+            continue;
+        }
+
+        streams[i]->data = ngx_pnalloc(r->pool, streams[i]->size);
+        if (streams[i]->data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (res->files_announced) {
+        res->files = ngx_palloc(r->pool, res->files_announced
+                                         * sizeof(ngx_http_codeexec_file_t));
+        if (res->files == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_AGAIN;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_take_busy(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json)
+{
+    json_t     *after;
+    ngx_int_t   seconds;
+
+    after = json_object_get(json, "retry_after");
+    seconds = json_is_integer(after) ? (ngx_int_t) json_integer_value(after)
+                                     : 1;
+
+    ctx->retry_after = ngx_max(1, ngx_min(seconds, 60));
+    ctx->outcome = NGX_HTTP_CODEEXEC_BUSY;
+    ctx->busy = 1;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_take_reject(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json)
+{
+    ngx_str_t    text;
+    const char  *reason, *message;
+
+    if (json_unpack(json, "{s:s, s:s}", "reason", &reason,
+                    "message", &message)
+        != 0)
+    {
+        return ngx_http_codeexec_invalid(r, "an incomplete reject");
+    }
+
+    ctx->outcome = NGX_HTTP_CODEEXEC_REJECTED;
+
+    text.data = (u_char *) message;
+    text.len = ngx_strlen(message);
+
+    if (ngx_strcmp(reason, "language") == 0) {
+        ctx->status = NGX_HTTP_BAD_REQUEST;
+        ngx_str_set(&text, "Unsupported language");
+
+    } else if (ngx_strcmp(reason, "too_large") == 0) {
+        ctx->status = NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+
+    } else if (ngx_strcmp(reason, "job") == 0) {
+        ctx->status = NGX_HTTP_BAD_REQUEST;
+
+    } else {
+        return ngx_http_codeexec_invalid(r, "an unknown reject");
+    }
+
+    ctx->refused_with = ctx->status;
+    ctx->message.len = text.len;
+    ctx->message.data = ngx_pstrdup(r->pool, &text);
+
+    return ctx->message.data ? NGX_OK : NGX_ERROR;
+}
