@@ -26,6 +26,7 @@ $t->write_conf(<<'EOC');
 
         location /runcode { codeexec_pass sandbox; }
         location /small { codeexec_pass sandbox; codeexec_buffer_size 512; }
+        location /quick { codeexec_pass sandbox; codeexec_read_timeout 20ms; }
     }
 EOC
 
@@ -59,7 +60,12 @@ my $fake = $t->fake(script => sub ($c, $job) {
 	my ($how, $which, @at) = split ' ', $job->{code};
 	my $bytes = $answer{$which};
 
-	if ($how eq 'split') {
+	if ($how eq 'flip') {
+		substr($bytes, $at[0], 1) ^.= chr $at[1];
+		$c->send($bytes);
+		$c->eof;
+
+	} elsif ($how eq 'split') {
 		$c->dribble($bytes, \@at, 0.002);
 
 	} elsif ($how eq 'die') {
@@ -127,6 +133,19 @@ for my $which (sort keys %answer) {
 for my $n (0 .. $#bad) {
 	my $name = $bad[$n] =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger;
 	error_is(run("bad $n"), 502, 'Bad Gateway', $name);
+}
+
+# A wrong bit anywhere.  It may be in what was printed and go unseen, or in a
+# length, so that the rest does not come; but it is JSON, and the worker lives.
+
+for my $which (sort keys %answer) {
+	my @wrong = grep {
+		my $r = run("flip $which $_", '/quick');
+		($r->status // 0) !~ /^(?:200|400|413|50[234])$/
+			|| ref $r->json ne 'HASH';
+	} map { ("$_ 1", "$_ 128") } 0 .. length($answer{$which}) - 1;
+
+	is(join(', ', @wrong), '', "$which, a wrong bit in every byte");
 }
 
 # Still alive and well.
