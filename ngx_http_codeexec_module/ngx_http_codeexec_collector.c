@@ -13,8 +13,8 @@
  *   |                                                           ^
  *   +---> REJECT -----------------------------------------------+
  *
- * All else is NGX_HTTP_UPSTREAM_INVALID_HEADER: another order, more or less
- * bytes than RESULT announced, and anything after the end.
+ * All else is NGX_HTTP_UPSTREAM_INVALID_HEADER: another order, and more or
+ * less bytes than RESULT announced.
  */
 
 
@@ -109,11 +109,23 @@ ngx_http_codeexec_collect(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
 
     } while (rc == NGX_AGAIN);
 
-    if (rc == NGX_OK && pos != u->buffer.last) {
-        return ngx_http_codeexec_invalid(r, "data after the answer");
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    return rc;
+    /*
+     * A complete answer is not made worse by what follows, which could as
+     * well be seen a moment later; but the connection is of no use any more.
+     */
+
+    u->keepalive = (pos == u->buffer.last);
+
+    if (!u->keepalive) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "upstream sent data after its answer");
+    }
+
+    return NGX_OK;
 }
 
 

@@ -172,7 +172,7 @@ ngx_http_codeexec_set_error(ngx_http_request_t *r,
         r->headers_out.status = NGX_HTTP_SERVICE_UNAVAILABLE;
 
         ctx->outcome = NGX_HTTP_CODEEXEC_BUSY;
-        ctx->message = ngx_http_codeexec_busy_message;
+        ctx->message = ngx_http_codeexec_busy;
         ctx->refused_with = NGX_HTTP_SERVICE_UNAVAILABLE;
     }
 

@@ -288,7 +288,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 extern ngx_module_t                       ngx_http_codeexec_module;
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
-extern ngx_str_t                          ngx_http_codeexec_busy_message;
+extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 
 

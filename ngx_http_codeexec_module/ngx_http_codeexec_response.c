@@ -31,7 +31,7 @@ static void ngx_http_codeexec_write_truncated(ngx_http_codeexec_writer_t *w,
     ngx_uint_t truncated);
 
 
-ngx_str_t  ngx_http_codeexec_busy_message =
+ngx_str_t  ngx_http_codeexec_busy =
     ngx_string("Server is busy, try again later");
 
 
@@ -54,7 +54,7 @@ ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     case NGX_HTTP_CODEEXEC_BUSY:
         ctx->status = NGX_HTTP_SERVICE_UNAVAILABLE;
 
-        return ngx_http_codeexec_encode_error(r, &ngx_http_codeexec_busy_message,
+        return ngx_http_codeexec_encode_error(r, &ngx_http_codeexec_busy,
                                               &ctx->body);
 
     case NGX_HTTP_CODEEXEC_REJECTED:

@@ -175,6 +175,7 @@ static ngx_int_t
 ngx_http_codeexec_process_header(ngx_http_request_t *r)
 {
     ngx_int_t                      rc;
+    ngx_event_t                   *rev;
     ngx_http_upstream_t           *u;
     ngx_http_codeexec_ctx_t       *ctx;
     ngx_http_codeexec_loc_conf_t  *lcf;
@@ -194,13 +195,24 @@ ngx_http_codeexec_process_header(ngx_http_request_t *r)
                    rc, ctx->outcome);
 
     if (rc != NGX_OK) {
+        rev = u->peer.connection->read;
+
+        /*
+         * To core all of the answer is a header, which has one timer.  It is
+         * deleted first, as ngx_add_timer() would leave a short one alone.
+         */
+
+        if (rc == NGX_AGAIN && rev->timer_set) {
+            ngx_del_timer(rev);
+            ngx_add_timer(rev, u->conf->read_timeout);
+        }
+
         return rc;
     }
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
     u->conf = &lcf->upstream;
-    u->keepalive = 1;
 
     if (ctx->outcome == NGX_HTTP_CODEEXEC_BUSY
         && ngx_http_codeexec_try_next(r))
