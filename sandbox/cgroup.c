@@ -363,6 +363,8 @@ cgroup_init(void)
 }
 
 
+/* The keeper is one process more than the run has been promised. */
+
 static void
 set_limits_v1(struct hierarchy *h, const char *dir)
 {
@@ -381,7 +383,7 @@ set_limits_v1(struct hierarchy *h, const char *dir)
 	}
 
 	if ((h->has & HAS_PIDS)
-	    && write_number(dir, "pids.max", l->processes) != 0)
+	    && write_number(dir, "pids.max", l->processes + 1) != 0)
 	{
 		fatal("%s/pids.max", dir);
 	}
@@ -413,7 +415,7 @@ set_limits_v2(struct hierarchy *h, const char *dir)
 	}
 
 	if ((h->has & HAS_PIDS)
-	    && write_number(dir, "pids.max", l->processes) != 0)
+	    && write_number(dir, "pids.max", l->processes + 1) != 0)
 	{
 		fatal("%s/pids.max", dir);
 	}
@@ -446,6 +448,7 @@ open_files(struct cgroup *cg, struct hierarchy *h, const char *dir)
 
 	if (h->has & HAS_PIDS) {
 		cg->pids = open_in(dir, O_RDONLY, "pids.current");
+		cg->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 
 	if (h->has & HAS_CPUACCT) {
@@ -468,7 +471,7 @@ cgroup_open(struct cgroup *cg, unsigned slot)
 	memset(cg, 0, sizeof(*cg));
 
 	cg->memory_peak = cg->memory_events = -1;
-	cg->cpu = cg->pids = -1;
+	cg->cpu = cg->pids = cg->dir = -1;
 
 	for (i = 0; i < n_hierarchies; i++) {
 		h = &hierarchies[i];
@@ -519,12 +522,46 @@ cgroup_begin(struct cgroup *cg)
 }
 
 
-bool
-cgroup_empty(const struct cgroup *cg)
+int
+cgroup_count(const struct cgroup *cg)
 {
-	char  c;
+	return cg->pids < 0 ? -1 : (int) read_number(cg->pids);
+}
 
-	return cg->pids >= 0 && pread(cg->pids, &c, 1, 0) == 1 && c == '0';
+
+/* v1 answers from a cache of the open file: it is opened anew. */
+
+unsigned
+cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n)
+{
+	int       fd;
+	char      text[256], *p, *end;
+	ssize_t   size;
+	unsigned  i;
+
+	fd = openat(cg->dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		return 0;
+	}
+
+	size = read(fd, text, sizeof(text) - 1);
+	(void) close(fd);
+
+	if (size <= 0) {
+		return 0;
+	}
+
+	text[size] = '\0';
+
+	for (i = 0, p = text; *p != '\0' && i <= n; i++, p = end + 1) {
+		pid_t  pid = (pid_t) strtol(p, &end, 10);
+
+		if (i < n) {
+			pids[i] = pid;
+		}
+	}
+
+	return i;
 }
 
 

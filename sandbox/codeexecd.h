@@ -140,6 +140,7 @@ struct cgroup {
 	int       memory_events;
 	int       cpu;
 	int       pids;
+	int       dir;                   /* where pids is */
 	uint64_t  cpu_base;              /* microseconds when the job began */
 	uint64_t  oom_base;
 };
@@ -151,8 +152,13 @@ int   cgroup_init(void);
 void  cgroup_open(struct cgroup *cg, unsigned slot);
 void  cgroup_begin(struct cgroup *cg);       /* a job is about to start */
 
-/* True if it is known that no process is left; false may mean "unknown". */
-bool      cgroup_empty(const struct cgroup *cg);
+
+/* The pids in it, at most n of them; returns their number, n + 1 for more
+ * than that, or 0 when there is no cgroup to ask. */
+unsigned  cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n);
+
+/* How many processes are in it, or -1 when there is no cgroup to ask. */
+int       cgroup_count(const struct cgroup *cg);
 bool      cgroup_oom(const struct cgroup *cg);      /* since begin */
 uint64_t  cgroup_cpu_us(const struct cgroup *cg);   /* since begin, or 0 */
 uint64_t  cgroup_peak_kb(const struct cgroup *cg);  /* or 0 */
@@ -285,6 +291,7 @@ struct slot {
 	uint32_t          serial;        /* of the jail in it */
 	int               jail;          /* pidfd of its init */
 	int               run;           /* pidfd */
+	int               keeper;        /* pidfd, beside the run: keeper.h */
 	int               home;          /* working directory */
 	int               control;
 	int               output[2];     /* read ends of stdout and stderr */

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "keeper.h"
 #include "lockdown.h"
 #include "privileges.h"
 
@@ -264,6 +265,7 @@ lockdown_enter(const struct spawn_fork *request, const int *fds,
 		    && (step = become_nobody()) == NULL
 		    && (step = enter_home()) == NULL
 		    && (step = set_limits(request)) == NULL
+		    && (step = keeper_start() == 0 ? NULL : "keeper") == NULL
 		    && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter)
 		        != 0)
 		{
@@ -271,15 +273,19 @@ lockdown_enter(const struct spawn_fork *request, const int *fds,
 		}
 	}
 
-	report(control, request, step);
+	if (step != NULL) {
+		report(control, request, step);
+	}
 }
 
 
 int
-lockdown_wait(struct spawn_job *job)
+lockdown_wait(const struct spawn_fork *request, struct spawn_job *job)
 {
 	int       fds[2];
 	unsigned  nfds = 2;
+
+	report(SPAWN_CONTROL_FD, request, NULL);
 
 	if (spawn_recv(SPAWN_CONTROL_FD, job, sizeof(*job), fds, &nfds, 0) <= 0
 	    || nfds == 0)

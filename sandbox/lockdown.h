@@ -15,20 +15,21 @@
 
 /*
  * Enters the jail and locks the process down: cgroups, namespaces, standard
- * descriptors, limits, uid, capabilities, seccomp, in this order.  Closes
- * every descriptor but 0, 1, 2 and SPAWN_CONTROL_FD.
+ * descriptors, uid, capabilities, limits, keeper, seccomp, in this order.
+ * Closes every descriptor but 0, 1, 2 and SPAWN_CONTROL_FD.
  *
- * When it returns, codeexecd has been told that the run is parked.  When a
- * step fails, codeexecd has been told which, and the process has exited.
+ * When a step fails, codeexecd has been told which, and the process has
+ * exited.
  */
 void lockdown_enter(const struct spawn_fork *request, const int *fds,
     unsigned nfds, const struct sock_fprog *filter);
 
 /*
- * Blocks until the job comes; exits when codeexecd goes away instead.  Puts
- * the job's standard input at 0, closes SPAWN_CONTROL_FD and returns the
- * descriptor of the job's text, positioned at its start; the caller closes it.
+ * Tells codeexecd that the run is parked, and blocks until the job comes;
+ * exits when codeexecd goes away instead.  Puts the job's standard input at
+ * 0, closes SPAWN_CONTROL_FD and returns the descriptor of the job's text,
+ * positioned at its start; the caller closes it.
  */
-int lockdown_wait(struct spawn_job *job);
+int lockdown_wait(const struct spawn_fork *request, struct spawn_job *job);
 
 #endif /* CODEEXEC_LOCKDOWN_H */

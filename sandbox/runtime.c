@@ -686,7 +686,7 @@ runtime_fork(struct slot *slot, const int *fds, unsigned nfds)
 		.file_size = l->disk,
 		.data_size = cgroup_has_memory() ? 0 : l->memory,
 		.open_files = (uint32_t) l->open_files,
-		.processes = (uint32_t) l->processes,
+		.processes = (uint32_t) l->processes + 1,  /* the keeper */
 		.cpu_seconds = (uint32_t) (l->max_wall_ms / 1000 + 1)
 	};
 

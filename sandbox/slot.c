@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +99,8 @@ slots_init(struct runtime *rt)
 
 		slot->runtime = rt;
 		slot->index = i;
-		slot->jail = slot->run = slot->home = slot->control = -1;
+		slot->jail = slot->run = slot->keeper = -1;
+		slot->home = slot->control = -1;
 		slot->output[0] = slot->output[1] = -1;
 
 		cgroup_open(&slot->cgroup,
@@ -137,6 +139,7 @@ close_run(struct slot *slot)
 		close_event(&slot->output[i], &slot->readable[i]);
 	}
 
+	close_fd(&slot->keeper);
 	close_fd(&slot->home);
 }
 
@@ -257,8 +260,19 @@ jail_exited(evutil_socket_t fd, short what, void *data)
 }
 
 
-/* The answer need not wait for the teardown of the jail when its last
- * process was the run itself. */
+/* The answer need not wait for the teardown of the jail when nothing is left
+ * in it that could write: the init and the keeper can't. */
+
+static bool
+is_alone(struct slot *slot)
+{
+	struct pollfd  keeper = { .fd = slot->keeper, .events = POLLIN };
+
+	return slot->jail < 0
+	    || cgroup_count(&slot->cgroup)
+	        == (slot->keeper >= 0 && poll(&keeper, 1, 0) == 0);
+}
+
 
 static void
 run_exited(evutil_socket_t fd, short what, void *data)
@@ -277,7 +291,7 @@ run_exited(evutil_socket_t fd, short what, void *data)
 	if (slot->state == SLOT_RUNNING) {
 		slot_state(slot, SLOT_ENDED);
 
-		if (slot->jail < 0 || cgroup_empty(&slot->cgroup)) {
+		if (is_alone(slot)) {
 			slot_conclude(slot);
 			return;
 		}
@@ -299,7 +313,9 @@ run_exited(evutil_socket_t fd, short what, void *data)
 }
 
 
-static void
+/* Returns whether there may be more. */
+
+static bool
 read_output(struct slot *slot, int i)
 {
 	ssize_t          n;
@@ -312,16 +328,16 @@ read_output(struct slot *slot, int i)
 	n = read(slot->output[i], buffer, sizeof(buffer));
 
 	if (n < 0 && errno == EAGAIN) {
-		return;
+		return false;
 	}
 
 	if (n <= 0) {
 		close_event(&slot->output[i], &slot->readable[i]);
-		return;
+		return false;
 	}
 
 	if (job == NULL) {
-		return;
+		return true;
 	}
 
 	room = config.limits.output - evbuffer_get_length(job->output[i]);
@@ -332,6 +348,8 @@ read_output(struct slot *slot, int i)
 	}
 
 	(void) evbuffer_add(job->output[i], buffer, (size_t) n);
+
+	return true;
 }
 
 
@@ -342,11 +360,11 @@ output_readable(evutil_socket_t fd, short what, void *data)
 
 	(void) what;
 
-	read_output(slot, fd == slot->output[1]);
+	(void) read_output(slot, fd == slot->output[1]);
 }
 
 
-/* Every writer is dead, so this ends. */
+/* Every writer is dead, so that a pipe holds little and gets no more. */
 
 static void
 drain_output(struct slot *slot)
@@ -354,8 +372,8 @@ drain_output(struct slot *slot)
 	int  i;
 
 	for (i = 0; i < 2; i++) {
-		while (slot->output[i] >= 0) {
-			read_output(slot, i);
+		while (slot->output[i] >= 0 && read_output(slot, i)) {
+			/* void */
 		}
 	}
 }
@@ -384,25 +402,29 @@ slot_conclude(struct slot *slot)
 }
 
 
-/* What the run says of itself is not enough. */
-
-static bool
-is_locked_down(struct slot *slot)
+static pid_t
+run_pid(struct slot *slot)
 {
-	int          pid, uid;
-	char         path[64], text[4096];
+	int          pid;
+	char         path[64], text[512];
 	const char  *p;
 
 	(void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", slot->run);
 
-	if (read_file(path, text, sizeof(text)) < 0
-	    || (p = strstr(text, "\nPid:")) == NULL
-	    || sscanf(p, "\nPid: %d", &pid) != 1)
-	{
-		return false;
-	}
+	return read_file(path, text, sizeof(text)) > 0
+	    && (p = strstr(text, "\nPid:")) != NULL
+	    && sscanf(p, "\nPid: %d", &pid) == 1 ? (pid_t) pid : -1;
+}
 
-	(void) snprintf(path, sizeof(path), "/proc/%d/status", pid);
+
+static bool
+is_locked(struct slot *slot, pid_t pid, const char *seccomp)
+{
+	int          uid;
+	char         path[64], text[4096];
+	const char  *p;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
 
 	return read_file(path, text, sizeof(text)) > 0
 	    && (p = strstr(text, "\nUid:")) != NULL
@@ -412,8 +434,40 @@ is_locked_down(struct slot *slot)
 	    && strstr(text, "\nCapEff:\t0000000000000000\n") != NULL
 	    && strstr(text, "\nCapBnd:\t0000000000000000\n") != NULL
 	    && strstr(text, "\nNoNewPrivs:\t1\n") != NULL
-	    && strstr(text, "\nSeccomp:\t2\n") != NULL
-	    && strstr(text, "\nThreads:\t1\n") != NULL;
+	    && strstr(text, "\nThreads:\t1\n") != NULL
+	    && strstr(text, seccomp) != NULL;
+}
+
+
+/*
+ * What the run says of itself is not enough.  In its cgroup there must be the
+ * run under the policy and its keeper in strict mode, and nobody else.
+ */
+
+static bool
+is_locked_down(struct slot *slot)
+{
+	pid_t     run, keeper, pids[2];
+	unsigned  n;
+
+	run = run_pid(slot);
+
+	n = cgroup_members(&slot->cgroup, pids, 2);
+
+	if (n != 0) {
+		if (n != 2 || (pids[0] != run && pids[1] != run)) {
+			return false;
+		}
+
+		keeper = pids[0] == run ? pids[1] : pids[0];
+		slot->keeper = (int) syscall(SYS_pidfd_open, keeper, 0);
+
+		if (!is_locked(slot, keeper, "\nSeccomp:\t1\n")) {
+			return false;
+		}
+	}
+
+	return is_locked(slot, run, "\nSeccomp:\t2\n");
 }
 
 

@@ -191,9 +191,9 @@ fork_into(struct zygote *z, int jail, int *pidfd)
 }
 
 
-static int
+static void
 become_run(struct zygote *z, const struct spawn_fork *request,
-    const int *fds, unsigned nfds, struct spawn_job *job)
+    const int *fds, unsigned nfds)
 {
 	z->hooks->after_fork_child();
 
@@ -204,13 +204,11 @@ become_run(struct zygote *z, const struct spawn_fork *request,
 	}
 
 	lockdown_enter(request, fds, nfds, &z->filter);
-
-	return lockdown_wait(job);
 }
 
 
 int
-zygote_serve(const struct zygote_hooks *hooks, struct spawn_job *job,
+zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request,
     char *error, size_t size)
 {
 	int                 pidfd, fds[SPAWN_FDS_MAX];
@@ -218,7 +216,6 @@ zygote_serve(const struct zygote_hooks *hooks, struct spawn_job *job,
 	unsigned            nfds, i;
 	const char         *why;
 	struct zygote       z = { .hooks = hooks, .pid = getpid() };
-	struct spawn_fork   request;
 	struct spawn_reply  reply;
 
 	why = unfit(&z);
@@ -233,7 +230,7 @@ zygote_serve(const struct zygote_hooks *hooks, struct spawn_job *job,
 	for ( ;; ) {
 		nfds = SPAWN_FDS_MAX;
 
-		if (spawn_recv(SPAWN_CONTROL_FD, &request, sizeof(request),
+		if (spawn_recv(SPAWN_CONTROL_FD, request, sizeof(*request),
 		               fds, &nfds, 0) <= 0 || nfds < FORK_CGROUPS)
 		{
 			_exit(0);
@@ -243,10 +240,11 @@ zygote_serve(const struct zygote_hooks *hooks, struct spawn_job *job,
 		pid = fork_into(&z, fds[FORK_JAIL], &pidfd);
 
 		if (pid == 0) {
-			return become_run(&z, &request, fds, nfds, job);
+			become_run(&z, request, fds, nfds);
+			return 0;
 		}
 
-		spawn_reply_init(&reply, request.slot, request.serial,
+		spawn_reply_init(&reply, request->slot, request->serial,
 		    pid < 0 ? "fork" : NULL);
 
 		hooks->after_fork_parent();

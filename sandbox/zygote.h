@@ -22,12 +22,13 @@ struct zygote_hooks {
 
 /*
  * Tells codeexecd that the zygote is warm, then forks at its request until
- * it goes away (the process exits then).  Returns in each run, locked down
- * and with its job at hand: the descriptor of the job's text.
+ * it goes away (the process exits then).  Returns 0 in each run, locked down
+ * but not yet parked: request is what lockdown_wait() wants, after whatever
+ * the runtime likes to do ahead of the job.
  *
  * Returns -1 with a message in error when the process is not fit to fork.
  */
-int zygote_serve(const struct zygote_hooks *hooks, struct spawn_job *job,
+int zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request,
     char *error, size_t size);
 
 #endif /* CODEEXEC_ZYGOTE_H */

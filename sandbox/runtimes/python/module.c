@@ -13,9 +13,12 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "lockdown.h"
 #include "zygote.h"
 
 PyMODINIT_FUNC PyInit__codeexec(void);
+
+static struct spawn_fork  request;  /* that this run was forked for */
 
 static const struct zygote_hooks hooks = {
 	.before_fork = PyOS_BeforeFork,
@@ -55,19 +58,31 @@ read_text(int fd, uint32_t size)
 static PyObject *
 serve(PyObject *self, PyObject *unused)
 {
+	char  error[128];
+
+	(void) self;
+	(void) unused;
+
+	if (zygote_serve(&hooks, &request, error, sizeof(error)) != 0) {
+		PyErr_SetString(PyExc_RuntimeError, error);
+		return NULL;
+	}
+
+	Py_RETURN_NONE;
+}
+
+
+static PyObject *
+wait_job(PyObject *self, PyObject *unused)
+{
 	int               fd;
-	char              error[128];
 	PyObject         *code, *vars, *args;
 	struct spawn_job  job;
 
 	(void) self;
 	(void) unused;
 
-	fd = zygote_serve(&hooks, &job, error, sizeof(error));
-	if (fd < 0) {
-		PyErr_SetString(PyExc_RuntimeError, error);
-		return NULL;
-	}
+	fd = lockdown_wait(&request, &job);
 
 	code = read_text(fd, job.code_size);
 	vars = code != NULL ? read_text(fd, job.vars_size) : NULL;
@@ -87,9 +102,12 @@ serve(PyObject *self, PyObject *unused)
 
 static PyMethodDef methods[] = {
 	{ "serve", serve, METH_NOARGS,
-	  "serve() -> (code, variables, arguments)\n\n"
-	  "Fork at codeexecd's request for ever; return in each run, with the\n"
-	  "three texts of its job as bytes." },
+	  "serve()\n\n"
+	  "Fork at codeexecd's request for ever; return in each run, which is\n"
+	  "locked down then." },
+	{ "wait", wait_job, METH_NOARGS,
+	  "wait() -> (code, variables, arguments)\n\n"
+	  "Park the run and return the three texts of its job, as bytes." },
 	{ NULL, NULL, 0, NULL }
 };
 

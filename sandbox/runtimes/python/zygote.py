@@ -61,8 +61,22 @@ def preload(modules):
         os.register_at_fork(after_in_child=sys.modules['numpy.random'].seed)
 
 
+def warm_traceback():
+    """Rendering the first one loads and compiles half a dozen modules' worth."""
+    import linecache
+    import traceback
+    source = 'def f(x):\n    return 1 / x\nf(0)\n'
+    linecache.cache[runner.NAME] = (len(source), None,
+                                    source.splitlines(True), runner.NAME)
+    try:
+        exec(compile(source, runner.NAME, 'exec'), {})
+    except ZeroDivisionError as error:
+        traceback.format_exception(error)
+
+
 def main():
     preload(sys.argv[1:])
+    warm_traceback()
 
     # Programs started by a run must not inherit the zygote's tuning.
     os.environ.clear()
@@ -76,7 +90,9 @@ def main():
     gc.freeze()
     gc.disable()
 
-    runner.run(*_codeexec.serve())
+    _codeexec.serve()
+    runner.prepare()
+    runner.run(*_codeexec.wait())
 
 
 main()
