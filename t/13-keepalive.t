@@ -44,7 +44,7 @@ my $fake = $t->fake(script => sub ($c, $job) {
 	$c->send("garbage!"), $c->eof if $how eq 'garbage';
 	$c->send($ok . pack 'H*', $1) if $how =~ /^extra (.*)/;
 	$c->send($ok . $second) if $how eq 'two';
-	$c->send($ok), sleep 0.1, $c->send($second) if $how eq 'late';
+	$c->send($ok), sleep(0.1), $c->send($second) if $how eq 'late';
 	$c->send($ok), $c->close if $how eq 'close';
 });
 

@@ -36,9 +36,12 @@ our $DAEMON = $ENV{CODEEXEC_DAEMON} // "$ROOT/build/codeexecd";
 binmode Test::More->builder->$_, ':encoding(UTF-8)'
 	for qw/output failure_output todo_output/;
 
+my @all;
+
 # A test program that hangs is a failure, not a hang.
 
 $SIG{PIPE} = 'IGNORE';
+$SIG{INT} = $SIG{TERM} = sub { exit 1 };
 $SIG{ALRM} = sub { fail('in time'); exit 1 };
 alarm($ENV{CODEEXEC_TIMEOUT} // 90);
 
@@ -55,8 +58,9 @@ sub new ($class, %need) {
 	chmod 0755, $dir;
 	be_subreaper();
 
-	return bless { dir => $dir, owner => $$, port => [], daemon => {},
+	push @all, bless { dir => $dir, owner => $$, port => [], daemon => {},
 		fake => {}, expected => [] }, $class;
+	return $all[-1];
 }
 
 # Skips the program unless all these are there: modules of nginx, "root",
@@ -469,13 +473,17 @@ sub reports ($self, $name) {
 		split /\n/, $self->read_file($name);
 }
 
-sub DESTROY ($self) {
-	return if $self->{owner} != $$;
+# Whatever way the program ends.
 
-	local ($?, $@, $!);
+END {
+	local $?;
+	$_->clean for grep { $_->{owner} == $$ } @all;
+}
+
+sub clean ($self) {
 	$self->stop('TERM', 1);
 	$self->stop_daemon($_) for keys %{ $self->{daemon} };
-	$_ && $_->stop for values %{ $self->{fake} };
+	$_->stop for values %{ $self->{fake} };
 
 	if ($ENV{CODEEXEC_LEAVE}) {
 		diag("left in $self->{dir}");
@@ -545,8 +553,10 @@ time, that no process or control group is left, that error.log has no alert,
 crit or emerg (C<expect_log($pattern)> for those a test wants), and no
 sanitizer report.
 
-C<baseline> and C<check_leaks($name)> compare processes, descriptors, mounts
-and control groups, with two seconds to settle.
+C<baseline> notes processes, descriptors, mounts and control groups when they
+have settled; C<check_leaks($name, $slack)> gives them two seconds to come back
+to that.  codeexecd opens some things at the first use of a slot, so use every
+slot before the baseline.
 
 =head1 ENVIRONMENT
 
