@@ -79,7 +79,8 @@ for my $setting (@settings) {
 }
 
 good('all at once, at all levels', (join ' ', map { "$_;" }
-	grep { !/ off$|_images png/ } @settings, 'codeexec_images gif') x 2, $pass);
+	grep { !/ off$|_images png/ } @settings, 'codeexec_images gif') x 2,
+	$pass);
 
 for my $target (qw(unix:%%SOCK%% unix:%%SOCK%%: 127.0.0.1:9000 sandboxes
 	$host:9000 unix:%%TESTDIR%%/$arg_box.sock $arg_box))
@@ -94,7 +95,8 @@ good('codeexec_pass in nested location', '', '',
 	"location /runcode/a { $pass }");
 good('variables', 'log_format x "$codeexec_status $codeexec_id '
 	. '$codeexec_language $codeexec_run_time $codeexec_cpu_time '
-	. '$codeexec_memory $codeexec_queue_time $codeexec_exit_code";', '', $pass);
+	. '$codeexec_memory $codeexec_queue_time $codeexec_exit_code";', '',
+	$pass);
 
 bad('codeexec_pass in http', '"codeexec_pass" directive is not allowed here',
 	$pass, '', '');

@@ -215,7 +215,8 @@ for my $case ([bash => 'bash'], [bash => 'sh'], [nodejs => 'js'],
 # variables
 
 for my $text ('{}', '{"a":1}', '{"a":{"b":[1,null,true,{"c":"d"}]}}',
-	'{"a":"\u0000"}', '{"a":' . '[' x 28 . ']' x 28 . '}', '{"é":"漢"}', '{"a":-0.5e-7,"b":1e300}', '{"a b":""}')
+	'{"a":"\u0000"}', '{"a":' . '[' x 28 . ']' x 28 . '}', '{"é":"漢"}',
+	'{"a":-0.5e-7,"b":1e300}', '{"a b":""}')
 {
 	my $bytes = $text;
 	utf8::encode($bytes);
@@ -330,8 +331,8 @@ for my $case (
 		'"a b"', '"' . 'x' x 65 . '"', '"a/b"', '"\u00e9"', '"a\u0000"',
 		'[]'),
 	['"detail":1', qr/^"detail" /], ['"detail":"true"', qr/^"detail" /],
-	['"languageType":1', qr/^(?:"language(?:Type)?" |Unsupported language$)/],
-	['"languageType":[]', qr/^(?:"language(?:Type)?" |Unsupported language$)/])
+	['"languageType":1', qr/^"languageType" /],
+	['"languageType":[]', qr/^"languageType" /])
 {
 	my ($member, $error) = @$case;
 	error_is(post($member =~ /"code"/ ? "{$member}"

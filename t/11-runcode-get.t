@@ -227,8 +227,8 @@ error_is(get('variables={}&code=1'), 400, 'Invalid parameters',
 error_is(get('xlanguageType=python&variables={}&code=1'), 400,
 	'Invalid parameters', 'a similar name');
 
-for my $variables ('[]', '1', '"a"', 'null', '{', '{"a":1', '{a:1}', '{}+x', '{"a":1,"a":2}',
-	'[' x 1000)
+for my $variables ('[]', '1', '"a"', 'null', '{', '{"a":1', '{a:1}', '{}+x',
+	'{"a":1,"a":2}', '[' x 1000)
 {
 	my $name = substr $variables, 0, 20;
 	error_is(get("languageType=python&code=1&variables=$variables"), 400,

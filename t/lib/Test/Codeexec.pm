@@ -69,7 +69,8 @@ sub has ($self, @what) {
 	state $version = `$NGINX -V 2>&1`;
 
 	for my $what (@what) {
-		my $there = $what =~ /^http_/ ? $version =~ /--with-${what}_module/
+		my $there = $what =~ /^http_/
+			? $version =~ /--with-${what}_module/
 			: $what eq 'root' ? $> == 0
 			: $what eq 'daemon' ? $> == 0 && -x $DAEMON
 			: grep { -x "$_/$what" } split /:/, $ENV{PATH};

@@ -418,7 +418,8 @@ of [name, length].
 
 Called for each job that is complete, in a process of its own.  C<$c> offers
 C<send>, C<dribble($bytes, [offsets], $delay)>, C<eof($timeout)>, C<close>,
-C<idle> (reads nothing), C<number>, C<run> and C<note>.  When the script returns, the next job is read.
+C<idle> (reads nothing), C<number>, C<run> and C<note>.  When the script
+returns, the next job is read.
 
 =head1 BYTES
 

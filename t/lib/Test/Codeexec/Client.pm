@@ -145,7 +145,8 @@ sub error_is ($r, $status, $text, $name) {
 		&& $r->header('Content-Type') eq 'application/json';
 
 	return ok($ok, $name)
-		|| diag("expected $status {\"error\":\"$text\"}, got:\n", $r->raw);
+		|| diag("expected $status {\"error\":\"$text\"}, got:\n",
+			$r->raw);
 }
 
 ###############################################################################
@@ -189,7 +190,8 @@ sub parse_head ($self, $more) {
 		$more->() or return 0;
 	}
 
-	my ($line, @fields) = split /\r\n/, substr $self->{raw}, $from, $to - $from;
+	my ($line, @fields) = split /\r\n/,
+		substr $self->{raw}, $from, $to - $from;
 	$self->{at} = $to + 4;
 	$self->{line} = $line;
 	$self->{status} = $line =~ /^HTTP\/\S+ (\d+)/ ? $1 : 0;
