@@ -15,7 +15,6 @@
 
 #define _GNU_SOURCE
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -29,66 +28,6 @@
 
 #define CPU_PERIOD_US  100000
 
-enum { HAS_MEMORY = 1, HAS_PIDS = 2, HAS_CPU = 4, HAS_CPUACCT = 8, IS_V2 = 16 };
-
-struct hierarchy {
-	char     *dir;     /* the directory "cgroup" of the configuration */
-	unsigned  has;
-};
-
-static struct hierarchy  hierarchies[CGROUPS_MAX];
-static unsigned          n_hierarchies;
-static unsigned          has;          /* of all hierarchies */
-
-static const struct {
-	const char  *name;
-	unsigned     bit;
-} controllers[] = {
-	{ "memory", HAS_MEMORY }, { "pids", HAS_PIDS }, { "cpu", HAS_CPU },
-	{ "cpuacct", HAS_CPUACCT },
-};
-
-
-__attribute__((format(printf, 3, 4)))
-static int
-open_in(const char *dir, int flags, const char *fmt, ...)
-{
-	char     path[PATH_MAX], name[64];
-	va_list  args;
-
-	va_start(args, fmt);
-	(void) vsnprintf(name, sizeof(name), fmt, args);
-	va_end(args);
-
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name)
-	    >= (int) sizeof(path))
-	{
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-
-	return open(path, flags | O_CLOEXEC);
-}
-
-
-static int
-write_in(const char *dir, const char *name, const char *text)
-{
-	int      fd;
-	ssize_t  n;
-
-	fd = open_in(dir, O_WRONLY, "%s", name);
-	if (fd < 0) {
-		return -1;
-	}
-
-	n = write(fd, text, strlen(text));
-	(void) close(fd);
-
-	return n == (ssize_t) strlen(text) ? 0 : -1;
-}
-
-
 static int
 write_number(const char *dir, const char *name, uint64_t n)
 {
@@ -96,7 +35,7 @@ write_number(const char *dir, const char *name, uint64_t n)
 
 	(void) snprintf(text, sizeof(text), "%llu", (unsigned long long) n);
 
-	return write_in(dir, name, text);
+	return cgroup_write_in(dir, name, text);
 }
 
 
@@ -143,230 +82,10 @@ read_field(int fd, const char *field)
 }
 
 
-static unsigned
-parse_controllers(char *list)
-{
-	char      *name, *save;
-	size_t     i;
-	unsigned   bits;
-
-	bits = 0;
-
-	for (name = strtok_r(list, ", \n", &save); name != NULL;
-	     name = strtok_r(NULL, ", \n", &save))
-	{
-		for (i = 0; i < sizeof(controllers) / sizeof(controllers[0]);
-		     i++)
-		{
-			if (strcmp(name, controllers[i].name) == 0) {
-				bits |= controllers[i].bit;
-			}
-		}
-	}
-
-	return bits;
-}
-
-
-/* Our own path in the hierarchy that /proc/self/cgroup lists so. */
-
-static int
-own_path(const char *root, unsigned bits, char *path, size_t size)
-{
-	int    rc;
-	char   line[PATH_MAX + 256], *list, *where;
-	FILE  *f;
-
-	f = fopen("/proc/self/cgroup", "re");
-	if (f == NULL) {
-		return -1;
-	}
-
-	for (rc = -1; rc < 0 && fgets(line, sizeof(line), f) != NULL; ) {
-		line[strcspn(line, "\n")] = '\0';
-
-		list = strchr(line, ':');
-		where = list != NULL ? strchr(list + 1, ':') : NULL;
-
-		if (where == NULL) {
-			continue;
-		}
-
-		*where++ = '\0';
-
-		if (parse_controllers(list + 1) != bits
-		    || (bits == 0 && list[1] != '\0'))
-		{
-			continue;
-		}
-
-		/* Mounted from inside a container, our path is its root. */
-
-		if (snprintf(path, size, "%s%s", root,
-		             strcmp(where, "/") == 0 ? "" : where)
-		    < (int) size)
-		{
-			rc = 0;
-			if (access(path, F_OK) != 0) {
-				(void) snprintf(path, size, "%s", root);
-			}
-		}
-	}
-
-	(void) fclose(f);
-
-	return rc;
-}
-
-
-/*
- * With the unified hierarchy a group that has processes can't hand
- * controllers down; ours are moved to a leaf then.
- */
-
-static void
-enable_v2(const char *base)
-{
-	char  leaf[PATH_MAX + 16], text[256];
-
-	if (write_in(base, "cgroup.subtree_control", "+memory +pids +cpu")
-	    != 0 && errno == EBUSY)
-	{
-		(void) snprintf(leaf, sizeof(leaf), "%s/codeexecd", base);
-		(void) mkdir(leaf, 0755);
-		(void) snprintf(text, sizeof(text), "%d", (int) getpid());
-
-		if (write_in(leaf, "cgroup.procs", text) != 0
-		    || write_in(base, "cgroup.subtree_control",
-		                "+memory +pids +cpu") != 0)
-		{
-			log_warn("%s/cgroup.subtree_control: %s", base,
-			    strerror(errno));
-		}
-	}
-}
-
-
-static void
-add_hierarchy(const char *root, unsigned bits)
-{
-	int                fd;
-	char               base[PATH_MAX], dir[PATH_MAX + 256], text[512];
-	ssize_t            n;
-	struct hierarchy  *h;
-
-	if (n_hierarchies == CGROUPS_MAX
-	    || own_path(root, bits, base, sizeof(base)) != 0)
-	{
-		return;
-	}
-
-	h = &hierarchies[n_hierarchies];
-	h->has = bits;
-
-	(void) snprintf(dir, sizeof(dir), "%s/%.64s", base, config.cgroup);
-	h->dir = xstrdup(dir);
-
-	if (bits == 0) {
-		h->has = IS_V2;
-		enable_v2(base);
-	}
-
-	if (mkdir(h->dir, 0755) != 0 && errno != EEXIST) {
-		log_warn("mkdir %s: %s", h->dir, strerror(errno));
-		return;
-	}
-
-	if (h->has & IS_V2) {
-		(void) write_in(h->dir, "cgroup.subtree_control",
-		    "+memory +pids +cpu");
-
-		fd = open_in(h->dir, O_RDONLY, "cgroup.subtree_control");
-		n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-		close_fd(&fd);
-
-		text[n > 0 ? n : 0] = '\0';
-		h->has |= parse_controllers(text);
-	}
-
-	has |= h->has;
-	n_hierarchies++;
-}
-
-
-/* Lines of mountinfo: "… root mountpoint options … - type source super". */
-
-static void
-find_hierarchies(void)
-{
-	char      line[4096], point[PATH_MAX / 4], type[32], super[512];
-	char     *dash;
-	FILE     *f;
-	unsigned  bits;
-
-	f = fopen("/proc/self/mountinfo", "re");
-	if (f == NULL) {
-		return;
-	}
-
-	while (fgets(line, sizeof(line), f) != NULL) {
-		dash = strstr(line, " - ");
-
-		if (dash == NULL
-		    || sscanf(line, "%*s %*s %*s %*s %1023s", point) != 1
-		    || sscanf(dash, " - %31s %*s %511s", type, super) != 2)
-		{
-			continue;
-		}
-
-		if (strcmp(type, "cgroup2") == 0) {
-			add_hierarchy(point, 0);
-
-		} else if (strcmp(type, "cgroup") == 0) {
-			bits = parse_controllers(super);
-			if (bits != 0) {
-				add_hierarchy(point, bits);
-			}
-		}
-	}
-
-	(void) fclose(f);
-}
-
-
-bool
-cgroup_has_memory(void)
-{
-	return (has & HAS_MEMORY) != 0;
-}
-
-
-int
-cgroup_init(void)
-{
-	if (config.cgroup[0] == '\0') {
-		log_warn("cgroups are switched off: memory is limited for "
-		    "each process of a run, not for the run");
-		return 0;
-	}
-
-	find_hierarchies();
-
-	if ((has & (HAS_MEMORY | HAS_PIDS)) == (HAS_MEMORY | HAS_PIDS)) {
-		return 0;
-	}
-
-	log_warn("no cgroup controllers \"memory\" and \"pids\" that codeexecd "
-	    "can use; cgroup = \"\" in the configuration goes on without");
-
-	return -1;
-}
-
-
 /* The keeper is one process more than the run has been promised. */
 
 static void
-set_limits_v1(struct hierarchy *h, const char *dir)
+set_limits_v1(const struct hierarchy *h, const char *dir)
 {
 	struct limits  *l = &config.limits;
 
@@ -399,7 +118,7 @@ set_limits_v1(struct hierarchy *h, const char *dir)
 
 
 static void
-set_limits_v2(struct hierarchy *h, const char *dir)
+set_limits_v2(const struct hierarchy *h, const char *dir)
 {
 	char            text[64];
 	struct limits  *l = &config.limits;
@@ -424,7 +143,7 @@ set_limits_v2(struct hierarchy *h, const char *dir)
 		(void) snprintf(text, sizeof(text), "%d %d",
 		    (int) (l->cpus * CPU_PERIOD_US), CPU_PERIOD_US);
 
-		if (write_in(dir, "cpu.max", text) != 0) {
+		if (cgroup_write_in(dir, "cpu.max", text) != 0) {
 			log_warn("%s/cpu.max: %s", dir, strerror(errno));
 		}
 	}
@@ -435,28 +154,29 @@ set_limits_v2(struct hierarchy *h, const char *dir)
  * controllers: the fields are not set twice. */
 
 static void
-open_files(struct cgroup *cg, struct hierarchy *h, const char *dir)
+open_files(struct cgroup *cg, const struct hierarchy *h, const char *dir)
 {
 	bool  v2 = (h->has & IS_V2) != 0;
 
 	if (h->has & HAS_MEMORY) {
-		cg->memory_peak = open_in(dir, v2 ? O_RDONLY : O_RDWR, "%s",
+		cg->memory_peak = cgroup_open_in(dir,
+		    v2 ? O_RDONLY : O_RDWR, "%s",
 		    v2 ? "memory.peak" : "memory.max_usage_in_bytes");
-		cg->memory_events = open_in(dir, O_RDONLY, "%s",
+		cg->memory_events = cgroup_open_in(dir, O_RDONLY, "%s",
 		    v2 ? "memory.events" : "memory.oom_control");
 	}
 
 	if (h->has & HAS_PIDS) {
-		cg->pids = open_in(dir, O_RDONLY, "pids.current");
+		cg->pids = cgroup_open_in(dir, O_RDONLY, "pids.current");
 		cg->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 
 	if (h->has & HAS_CPUACCT) {
 		close_fd(&cg->cpu);
-		cg->cpu = open_in(dir, O_RDONLY, "cpuacct.usage");
+		cg->cpu = cgroup_open_in(dir, O_RDONLY, "cpuacct.usage");
 
-	} else if (v2 && !(has & HAS_CPUACCT)) {
-		cg->cpu = open_in(dir, O_RDONLY, "cpu.stat");
+	} else if (v2 && !(hierarchies_have & HAS_CPUACCT)) {
+		cg->cpu = cgroup_open_in(dir, O_RDONLY, "cpu.stat");
 	}
 }
 
@@ -464,9 +184,9 @@ open_files(struct cgroup *cg, struct hierarchy *h, const char *dir)
 void
 cgroup_open(struct cgroup *cg, unsigned slot)
 {
-	char               dir[PATH_MAX];
-	unsigned           i;
-	struct hierarchy  *h;
+	char                     dir[PATH_MAX];
+	unsigned                 i;
+	const struct hierarchy  *h;
 
 	memset(cg, 0, sizeof(*cg));
 
@@ -490,7 +210,7 @@ cgroup_open(struct cgroup *cg, unsigned slot)
 
 		open_files(cg, h, dir);
 
-		cg->procs[i] = open_in(dir, O_WRONLY, "cgroup.procs");
+		cg->procs[i] = cgroup_open_in(dir, O_WRONLY, "cgroup.procs");
 		if (cg->procs[i] < 0) {
 			fatal("%s/cgroup.procs", dir);
 		}
@@ -503,7 +223,7 @@ cgroup_open(struct cgroup *cg, unsigned slot)
 static uint64_t
 cpu_total(const struct cgroup *cg)
 {
-	return has & HAS_CPUACCT ? read_number(cg->cpu) / 1000
+	return hierarchies_have & HAS_CPUACCT ? read_number(cg->cpu) / 1000
 	    : read_field(cg->cpu, "usage_usec");
 }
 

@@ -14,36 +14,16 @@
 
 #define _GNU_SOURCE
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "codeexecd.h"
 
 #define HEAD_MAX      (256 * 1024)   /* bytes of a JOB object */
-#define ACCEPT_TURN   64             /* connections taken in one turn */
-#define BACKLOG       4096
-
-struct listener {
-	int           fd;
-	struct event  readable;
-	const char   *path;              /* of a unix socket */
-};
 
 static TAILQ_HEAD(, client)  clients = TAILQ_HEAD_INITIALIZER(clients);
-static struct listener       listeners[LISTENERS_MAX];
-static uid_t                 peers[NAMES_MAX];
 
 
 void
@@ -172,65 +152,6 @@ client_reject(struct client *c, const char *reason, const char *message)
 
 	counters.rejected++;
 	frame_add(c->out, WIRE_REJECT, text, (size_t) n);
-	client_done(c);
-}
-
-
-static void
-client_state(struct client *c)
-{
-	int              n;
-	size_t           used;
-	char             text[8192];
-	unsigned         i, k, running;
-	struct tier     *tier;
-	struct runtime  *rt;
-
-	for (i = running = 0; i < config.runtimes; i++) {
-		running += runtimes[i].running;
-	}
-
-	n = snprintf(text, sizeof(text), "{\"pid\":%d,\"runs_started\":%llu,"
-	    "\"runs_finished\":%llu,\"runs_aborted\":%llu,\"runs_lost\":%llu,"
-	    "\"rejected\":%llu,\"busy\":%llu,\"running\":%u,\"queued\":%llu,"
-	    "\"clients\":%llu,\"slots\":%llu,\"runtimes\":[", (int) getpid(),
-	    (unsigned long long) counters.started,
-	    (unsigned long long) counters.finished,
-	    (unsigned long long) counters.aborted,
-	    (unsigned long long) counters.lost,
-	    (unsigned long long) counters.rejected,
-	    (unsigned long long) counters.busy, running,
-	    (unsigned long long) counters.queued,
-	    (unsigned long long) counters.clients,
-	    (unsigned long long) config.slots);
-
-	used = (size_t) n;
-
-	for (i = 0; i < config.runtimes; i++) {
-		rt = &runtimes[i];
-
-		used += (size_t) snprintf(text + used, sizeof(text) - used,
-		    "%s{\"name\":\"%.32s\",\"tiers\":[", i > 0 ? "," : "",
-		    rt->config->name);
-
-		for (k = 0; k < rt->tiers; k++) {
-			tier = &rt->tier[k];
-
-			used += (size_t) snprintf(text + used,
-			    sizeof(text) - used, "%s{\"name\":\"%.32s\","
-			    "\"warm\":%s,\"parked\":%u,\"queued\":%u}",
-			    k > 0 ? "," : "", tier->config->name,
-			    tier->warm ? "true" : "false", tier->parked,
-			    tier->queued);
-		}
-
-		used += (size_t) snprintf(text + used, sizeof(text) - used,
-		    "]}");
-	}
-
-	used += (size_t) snprintf(text + used, sizeof(text) - used, "]}");
-
-	frame_add(c->out, WIRE_STATE, text, used);
 	client_done(c);
 }
 
@@ -404,32 +325,7 @@ client_readable(evutil_socket_t fd, short what, void *data)
 }
 
 
-static bool
-is_peer(int fd)
-{
-	unsigned      i;
-	socklen_t     size;
-	struct ucred  peer;
-
-	size = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-		return false;
-	}
-
-	for (i = 0; i < config.peers.count; i++) {
-		if (peers[i] == peer.uid) {
-			return true;
-		}
-	}
-
-	log_warn("refused a connection from uid %u", (unsigned) peer.uid);
-
-	return false;
-}
-
-
-static void
+void
 client_new(int fd)
 {
 	struct client  *c;
@@ -457,203 +353,10 @@ client_new(int fd)
 }
 
 
-static void
-listener_readable(evutil_socket_t fd, short what, void *data)
-{
-	int               i, s, one = 1;
-	struct listener  *l = data;
-
-	(void) what;
-
-	for (i = 0; i < ACCEPT_TURN; i++) {
-		s = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (s < 0) {
-			if (errno != EAGAIN && errno != ECONNABORTED) {
-				log_warn("accept4: %s", strerror(errno));
-			}
-
-			return;
-		}
-
-		if (l->path == NULL) {
-			(void) setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one,
-			    sizeof(one));
-
-		} else if (!is_peer(s)) {
-			(void) close(s);
-			continue;
-		}
-
-		client_new(s);
-	}
-}
-
-
-static void
-find_peers(void)
-{
-	unsigned        i;
-	struct passwd  *pw;
-
-	for (i = 0; i < config.peers.count; i++) {
-		pw = getpwnam(config.peers.name[i]);
-
-		if (pw == NULL) {
-			fatal("no user \"%s\" for \"peers\"",
-			    config.peers.name[i]);
-		}
-
-		peers[i] = pw->pw_uid;
-	}
-}
-
-
-/* A socket nobody listens on is left from a crash; a live one is not ours. */
-
-static void
-remove_stale(const struct sockaddr_un *sun)
-{
-	int  fd, rc;
-
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	rc = connect(fd, (const struct sockaddr *) sun, sizeof(*sun));
-
-	if (rc == 0) {
-		errno = EADDRINUSE;
-		fatal("\"%s\"", sun->sun_path);
-	}
-
-	(void) close(fd);
-	(void) unlink(sun->sun_path);
-}
-
-
-static int
-listen_unix(const char *path)
-{
-	int                 fd;
-	mode_t              mask, mode;
-	struct group       *gr;
-	struct sockaddr_un  sun = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(sun.sun_path)) {
-		errno = ENAMETOOLONG;
-		fatal("\"%s\"", path);
-	}
-
-	(void) strcpy(sun.sun_path, path);
-
-	gr = getgrnam(config.listen_group);
-	if (gr == NULL) {
-		fatal("no group \"%s\" for \"listen_group\"",
-		    config.listen_group);
-	}
-
-	mode = (mode_t) strtoul(config.listen_mode, NULL, 8);
-
-	remove_stale(&sun);
-
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	/* Closed to everybody until owner and mode are right. */
-
-	mask = umask(0777);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *) &sun, sizeof(sun)) != 0) {
-		fatal("bind(\"%s\")", path);
-	}
-
-	(void) umask(mask);
-
-	if (chown(path, (uid_t) -1, gr->gr_gid) != 0
-	    || chmod(path, mode & 0777) != 0)
-	{
-		fatal("chown(\"%s\")", path);
-	}
-
-	return fd;
-}
-
-
-static int
-listen_tcp(const char *address)
-{
-	int                      fd, size, one = 1;
-	struct sockaddr_storage  sa;
-
-	size = sizeof(sa);
-
-	if (evutil_parse_sockaddr_port(address, (struct sockaddr *) &sa, &size)
-	    != 0)
-	{
-		errno = EINVAL;
-		fatal("\"%s\" in \"listen\"", address);
-	}
-
-	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0);
-
-	if (fd < 0
-	    || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0
-	    || bind(fd, (struct sockaddr *) &sa, (socklen_t) size) != 0)
-	{
-		fatal("bind(\"%s\")", address);
-	}
-
-	log_warn("anybody who can reach %s can run code: there is no "
-	    "authentication on TCP", address);
-
-	return fd;
-}
-
-
-void
-clients_listen(void)
-{
-	unsigned          i;
-	const char       *name;
-	struct listener  *l;
-
-	find_peers();
-
-	for (i = 0; i < config.listen.count; i++) {
-		l = &listeners[i];
-		name = config.listen.name[i];
-
-		if (strncmp(name, "unix:", 5) == 0) {
-			l->path = name + 5;
-			l->fd = listen_unix(l->path);
-
-		} else {
-			l->fd = listen_tcp(name);
-		}
-
-		if (listen(l->fd, BACKLOG) != 0) {
-			fatal("listen(\"%s\")", name);
-		}
-
-		(void) event_assign(&l->readable, loop, l->fd,
-		    EV_READ | EV_PERSIST, listener_readable, l);
-		(void) event_add(&l->readable, NULL);
-	}
-}
-
-
 void
 clients_stop(void)
 {
-	unsigned        i;
 	struct client  *c;
-
-	for (i = 0; i < config.listen.count; i++) {
-		(void) event_del(&listeners[i].readable);
-		close_fd(&listeners[i].fd);
-
-		if (listeners[i].path != NULL) {
-			(void) unlink(listeners[i].path);
-		}
-	}
 
 	while ((c = TAILQ_FIRST(&clients)) != NULL) {
 		client_close(c);

@@ -150,6 +150,7 @@ serve(const char *pid_path)
 
 	(void) event_base_dispatch(loop);
 
+	clients_refuse();
 	clients_stop();
 	runtimes_stop();
 	cgroup_cleanup();

@@ -84,7 +84,7 @@ struct limits {
 	uint64_t      inodes;
 	uint64_t      processes;
 	uint64_t      open_files;
-	double        cpus;           /* processors' worth of time, 0: no limit */
+	double        cpus;           /* processors' worth, 0: no limit */
 };
 
 struct names {
@@ -131,6 +131,29 @@ extern struct config  config;
 int config_load(const char *path);
 
 
+/* hierarchy.c */
+
+enum { HAS_MEMORY = 1, HAS_PIDS = 2, HAS_CPU = 4, HAS_CPUACCT = 8, IS_V2 = 16 };
+
+struct hierarchy {
+	char     *dir;                   /* ours in it */
+	unsigned  has;                   /* controllers, bits from above */
+};
+
+extern struct hierarchy  hierarchies[CGROUPS_MAX];
+extern unsigned          n_hierarchies;
+extern unsigned          hierarchies_have;      /* all of them together */
+
+/* Finds what the host has and makes our directories; returns 0, or -1 when
+ * cgroups are wanted and there are none. */
+int  cgroup_init(void);
+
+/* A file of a cgroup directory: descriptor or -1; 0 or -1; both with errno. */
+__attribute__((format(printf, 3, 4)))
+int  cgroup_open_in(const char *dir, int flags, const char *fmt, ...);
+int  cgroup_write_in(const char *dir, const char *name, const char *text);
+
+
 /* cgroup.c */
 
 struct cgroup {
@@ -145,10 +168,6 @@ struct cgroup {
 	uint64_t  oom_base;
 };
 
-/* Finds what the host has and makes our directories; returns 0, or -1 when
- * cgroups are wanted and there are none. */
-int   cgroup_init(void);
-
 void  cgroup_open(struct cgroup *cg, unsigned slot);
 void  cgroup_begin(struct cgroup *cg);       /* a job is about to start */
 
@@ -162,7 +181,6 @@ int       cgroup_count(const struct cgroup *cg);
 bool      cgroup_oom(const struct cgroup *cg);      /* since begin */
 uint64_t  cgroup_cpu_us(const struct cgroup *cg);   /* since begin, or 0 */
 uint64_t  cgroup_peak_kb(const struct cgroup *cg);  /* or 0 */
-bool      cgroup_has_memory(void);
 void      cgroup_cleanup(void);
 
 
@@ -225,7 +243,7 @@ struct tier {
 	struct process             zygote;
 	struct job_queue           queue;
 	unsigned                   queued;
-	unsigned                   ahead;    /* slots between EMPTY and RUNNING */
+	unsigned                   ahead;    /* slots BUILDING to PARKED */
 	unsigned                   parked;   /* of which ready */
 	unsigned                   number;
 	bool                       warm;
@@ -248,6 +266,10 @@ struct runtime {
 };
 
 extern struct runtime  runtimes[RUNTIMES_MAX];
+
+/* The zygote of a tier: tier.c. */
+void             zygote_start(struct tier *tier);
+void             zygote_restart(evutil_socket_t fd, short what, void *tier);
 
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */
@@ -309,11 +331,25 @@ struct slot {
 
 void   slots_init(struct runtime *rt);
 uid_t  slot_uid(const struct slot *slot);      /* on the host */
+void  slot_state(struct slot *slot, enum slot_state state);
+
+/* It could not be made: the next one is not tried at once. */
+void  slot_fail(struct slot *slot);
+
+/* Events of it: the init is dead, the run is, it wrote something. */
+void  slot_jail_exited(evutil_socket_t fd, short what, void *slot);
+void  slot_run_exited(evutil_socket_t fd, short what, void *slot);
+void  slot_readable(evutil_socket_t fd, short what, void *slot);
+
+/* park.c: from EMPTY to PARKED */
+
 void  slot_prepare(struct slot *slot, struct tier *tier);
 void  slot_built(struct slot *slot, const struct spawn_reply *reply,
           int *fds, unsigned nfds);
 void  slot_forked(struct slot *slot, const struct spawn_reply *reply,
           int *fds, unsigned nfds);
+
+/* slot.c again */
 
 /* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
 int   slot_run(struct slot *slot, struct job *job);
@@ -380,7 +416,7 @@ void         job_submit(struct job *job, struct runtime *rt);
 void         job_abort(struct job *job);
 void         jobs_dispatch(struct runtime *rt);
 
-/* The slot's run is over and nothing is alive in its jail. */
+/* result.c: the slot's run is over and nothing is alive in its jail. */
 void         job_finish(struct job *job);
 
 /* It may have run, but what it did is not known: the client is cut off. */
@@ -411,8 +447,15 @@ struct client {
 	bool                 too_large;
 };
 
+void  client_new(int fd);
+void  clients_stop(void);          /* closes all, and so kills their runs */
+
+/* state.c */
+void  client_state(struct client *c);
+
+/* listen.c */
 void  clients_listen(void);
-void  clients_stop(void);
+void  clients_refuse(void);        /* closes and removes the sockets */
 
 /* Answers; each ends the client's current job. */
 void  client_busy(struct client *c, const char *reason, unsigned retry_after);

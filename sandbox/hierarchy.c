@@ -1,0 +1,285 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * Which control group hierarchies this host has and where we are in them.
+ */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "codeexecd.h"
+
+#define WANTED  "+memory +pids +cpu"
+
+struct hierarchy  hierarchies[CGROUPS_MAX];
+unsigned          n_hierarchies;
+unsigned          hierarchies_have;
+
+static const struct {
+	const char  *name;
+	unsigned     bit;
+} controllers[] = {
+	{ "memory", HAS_MEMORY }, { "pids", HAS_PIDS }, { "cpu", HAS_CPU },
+	{ "cpuacct", HAS_CPUACCT },
+};
+
+
+__attribute__((format(printf, 3, 4)))
+int
+cgroup_open_in(const char *dir, int flags, const char *fmt, ...)
+{
+	char     path[PATH_MAX], name[64];
+	va_list  args;
+
+	va_start(args, fmt);
+	(void) vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name)
+	    >= (int) sizeof(path))
+	{
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+
+	return open(path, flags | O_CLOEXEC);
+}
+
+
+int
+cgroup_write_in(const char *dir, const char *name, const char *text)
+{
+	int      fd;
+	ssize_t  n;
+
+	fd = cgroup_open_in(dir, O_WRONLY, "%s", name);
+	if (fd < 0) {
+		return -1;
+	}
+
+	n = write(fd, text, strlen(text));
+	(void) close(fd);
+
+	return n == (ssize_t) strlen(text) ? 0 : -1;
+}
+
+
+static unsigned
+parse_controllers(char *list)
+{
+	char      *name, *save;
+	size_t     i;
+	unsigned   bits;
+
+	bits = 0;
+
+	for (name = strtok_r(list, ", \n", &save); name != NULL;
+	     name = strtok_r(NULL, ", \n", &save))
+	{
+		for (i = 0; i < sizeof(controllers) / sizeof(controllers[0]);
+		     i++)
+		{
+			if (strcmp(name, controllers[i].name) == 0) {
+				bits |= controllers[i].bit;
+			}
+		}
+	}
+
+	return bits;
+}
+
+
+/* Our own path in the hierarchy that /proc/self/cgroup lists so. */
+
+static int
+own_path(const char *root, unsigned bits, char *path, size_t size)
+{
+	int    rc;
+	char   line[PATH_MAX + 256], *list, *where;
+	FILE  *f;
+
+	f = fopen("/proc/self/cgroup", "re");
+	if (f == NULL) {
+		return -1;
+	}
+
+	for (rc = -1; rc < 0 && fgets(line, sizeof(line), f) != NULL; ) {
+		line[strcspn(line, "\n")] = '\0';
+
+		list = strchr(line, ':');
+		where = list != NULL ? strchr(list + 1, ':') : NULL;
+
+		if (where == NULL) {
+			continue;
+		}
+
+		*where++ = '\0';
+
+		if (parse_controllers(list + 1) != bits
+		    || (bits == 0 && list[1] != '\0'))
+		{
+			continue;
+		}
+
+		/* Mounted from inside a container, our path is its root. */
+
+		if (snprintf(path, size, "%s%s", root,
+		             strcmp(where, "/") == 0 ? "" : where)
+		    < (int) size)
+		{
+			rc = 0;
+			if (access(path, F_OK) != 0) {
+				(void) snprintf(path, size, "%s", root);
+			}
+		}
+	}
+
+	(void) fclose(f);
+
+	return rc;
+}
+
+
+/*
+ * With the unified hierarchy a group that has processes can't hand
+ * controllers down; ours are moved to a leaf then.
+ */
+
+static void
+enable_v2(const char *base)
+{
+	char  leaf[PATH_MAX + 16], text[256];
+
+	if (cgroup_write_in(base, "cgroup.subtree_control", WANTED) != 0
+	    && errno == EBUSY)
+	{
+		(void) snprintf(leaf, sizeof(leaf), "%s/codeexecd", base);
+		(void) mkdir(leaf, 0755);
+		(void) snprintf(text, sizeof(text), "%d", (int) getpid());
+
+		if (cgroup_write_in(leaf, "cgroup.procs", text) != 0
+		    || cgroup_write_in(base, "cgroup.subtree_control",
+		                WANTED) != 0)
+		{
+			log_warn("%s/cgroup.subtree_control: %s", base,
+			    strerror(errno));
+		}
+	}
+}
+
+
+static void
+add_hierarchy(const char *root, unsigned bits)
+{
+	int                fd;
+	char               base[PATH_MAX], dir[PATH_MAX + 256], text[512];
+	ssize_t            n;
+	struct hierarchy  *h;
+
+	if (n_hierarchies == CGROUPS_MAX
+	    || own_path(root, bits, base, sizeof(base)) != 0)
+	{
+		return;
+	}
+
+	h = &hierarchies[n_hierarchies];
+	h->has = bits;
+
+	(void) snprintf(dir, sizeof(dir), "%s/%.64s", base, config.cgroup);
+	h->dir = xstrdup(dir);
+
+	if (bits == 0) {
+		h->has = IS_V2;
+		enable_v2(base);
+	}
+
+	if (mkdir(h->dir, 0755) != 0 && errno != EEXIST) {
+		log_warn("mkdir %s: %s", h->dir, strerror(errno));
+		return;
+	}
+
+	if (h->has & IS_V2) {
+		(void) cgroup_write_in(h->dir, "cgroup.subtree_control",
+		    WANTED);
+
+		fd = cgroup_open_in(h->dir, O_RDONLY, "cgroup.subtree_control");
+		n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+		close_fd(&fd);
+
+		text[n > 0 ? n : 0] = '\0';
+		h->has |= parse_controllers(text);
+	}
+
+	hierarchies_have |= h->has;
+	n_hierarchies++;
+}
+
+
+/* Lines of mountinfo: "… root mountpoint options … - type source super". */
+
+static void
+find_hierarchies(void)
+{
+	char      line[4096], point[PATH_MAX / 4], type[32], super[512];
+	char     *dash;
+	FILE     *f;
+	unsigned  bits;
+
+	f = fopen("/proc/self/mountinfo", "re");
+	if (f == NULL) {
+		return;
+	}
+
+	while (fgets(line, sizeof(line), f) != NULL) {
+		dash = strstr(line, " - ");
+
+		if (dash == NULL
+		    || sscanf(line, "%*s %*s %*s %*s %1023s", point) != 1
+		    || sscanf(dash, " - %31s %*s %511s", type, super) != 2)
+		{
+			continue;
+		}
+
+		if (strcmp(type, "cgroup2") == 0) {
+			add_hierarchy(point, 0);
+
+		} else if (strcmp(type, "cgroup") == 0) {
+			bits = parse_controllers(super);
+			if (bits != 0) {
+				add_hierarchy(point, bits);
+			}
+		}
+	}
+
+	(void) fclose(f);
+}
+
+
+int
+cgroup_init(void)
+{
+	if (config.cgroup[0] == '\0') {
+		log_warn("cgroups are switched off: memory is limited for "
+		    "each process of a run, not for the run");
+		return 0;
+	}
+
+	find_hierarchies();
+
+	if ((hierarchies_have & HAS_MEMORY) && (hierarchies_have & HAS_PIDS)) {
+		return 0;
+	}
+
+	log_warn("no cgroup controllers \"memory\" and \"pids\" that codeexecd "
+	    "can use; cgroup = \"\" in the configuration goes on without");
+
+	return -1;
+}

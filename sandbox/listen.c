@@ -1,0 +1,283 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * Sockets that nginx connects to, and who may.
+ */
+
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <grp.h>
+#include <netinet/tcp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "codeexecd.h"
+
+#define ACCEPT_TURN  64    /* connections taken in one turn */
+#define BACKLOG      4096
+
+struct listener {
+	int           fd;
+	struct event  readable;
+	struct event  resume;
+	const char   *path;              /* of a unix socket */
+};
+
+static struct listener  listeners[LISTENERS_MAX];
+static uid_t            peers[NAMES_MAX];
+
+
+static bool
+is_peer(int fd)
+{
+	unsigned      i;
+	socklen_t     size;
+	struct ucred  peer;
+
+	size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+		return false;
+	}
+
+	for (i = 0; i < config.peers.count; i++) {
+		if (peers[i] == peer.uid) {
+			return true;
+		}
+	}
+
+	log_warn("refused a connection from uid %u", (unsigned) peer.uid);
+
+	return false;
+}
+
+
+static void
+listener_resume(evutil_socket_t fd, short what, void *data)
+{
+	struct listener  *l = data;
+
+	(void) fd;
+	(void) what;
+
+	(void) event_add(&l->readable, NULL);
+}
+
+
+/* Out of descriptors or memory: asking again at once would only spin. */
+
+static void
+listener_pause(struct listener *l)
+{
+	struct timeval  tv = { 0, 100000 };
+
+	(void) event_del(&l->readable);
+	(void) evtimer_add(&l->resume, &tv);
+}
+
+
+static void
+listener_readable(evutil_socket_t fd, short what, void *data)
+{
+	int               i, s, one = 1;
+	struct listener  *l = data;
+
+	(void) what;
+
+	for (i = 0; i < ACCEPT_TURN; i++) {
+		s = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (s < 0) {
+			if (errno != EAGAIN && errno != ECONNABORTED) {
+				log_warn("accept4: %s", strerror(errno));
+				listener_pause(l);
+			}
+
+			return;
+		}
+
+		if (l->path == NULL) {
+			(void) setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one,
+			    sizeof(one));
+
+		} else if (!is_peer(s)) {
+			(void) close(s);
+			continue;
+		}
+
+		client_new(s);
+	}
+}
+
+
+static void
+find_peers(void)
+{
+	unsigned        i;
+	struct passwd  *pw;
+
+	for (i = 0; i < config.peers.count; i++) {
+		pw = getpwnam(config.peers.name[i]);
+
+		if (pw == NULL) {
+			fatal("no user \"%s\" for \"peers\"",
+			    config.peers.name[i]);
+		}
+
+		peers[i] = pw->pw_uid;
+	}
+}
+
+
+/* A socket nobody listens on is left from a crash; a live one is not ours. */
+
+static void
+remove_stale(const struct sockaddr_un *sun)
+{
+	int  fd, rc;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	rc = connect(fd, (const struct sockaddr *) sun, sizeof(*sun));
+
+	if (rc == 0) {
+		errno = EADDRINUSE;
+		fatal("\"%s\"", sun->sun_path);
+	}
+
+	(void) close(fd);
+	(void) unlink(sun->sun_path);
+}
+
+
+static int
+listen_unix(const char *path)
+{
+	int                 fd;
+	mode_t              mask, mode;
+	struct group       *gr;
+	struct sockaddr_un  sun = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		fatal("\"%s\"", path);
+	}
+
+	(void) strcpy(sun.sun_path, path);
+
+	gr = getgrnam(config.listen_group);
+	if (gr == NULL) {
+		fatal("no group \"%s\" for \"listen_group\"",
+		    config.listen_group);
+	}
+
+	mode = (mode_t) strtoul(config.listen_mode, NULL, 8);
+
+	remove_stale(&sun);
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	/* Closed to everybody until owner and mode are right. */
+
+	mask = umask(0777);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *) &sun, sizeof(sun)) != 0) {
+		fatal("bind(\"%s\")", path);
+	}
+
+	(void) umask(mask);
+
+	if (chown(path, (uid_t) -1, gr->gr_gid) != 0
+	    || chmod(path, mode & 0777) != 0)
+	{
+		fatal("chown(\"%s\")", path);
+	}
+
+	return fd;
+}
+
+
+static int
+listen_tcp(const char *address)
+{
+	int                      fd, size, one = 1;
+	struct sockaddr_storage  sa;
+
+	size = sizeof(sa);
+
+	if (evutil_parse_sockaddr_port(address, (struct sockaddr *) &sa, &size)
+	    != 0)
+	{
+		errno = EINVAL;
+		fatal("\"%s\" in \"listen\"", address);
+	}
+
+	fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
+
+	if (fd < 0
+	    || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0
+	    || bind(fd, (struct sockaddr *) &sa, (socklen_t) size) != 0)
+	{
+		fatal("bind(\"%s\")", address);
+	}
+
+	log_warn("anybody who can reach %s can run code: there is no "
+	    "authentication on TCP", address);
+
+	return fd;
+}
+
+
+void
+clients_listen(void)
+{
+	unsigned          i;
+	const char       *name;
+	struct listener  *l;
+
+	find_peers();
+
+	for (i = 0; i < config.listen.count; i++) {
+		l = &listeners[i];
+		name = config.listen.name[i];
+
+		if (strncmp(name, "unix:", 5) == 0) {
+			l->path = name + 5;
+			l->fd = listen_unix(l->path);
+
+		} else {
+			l->fd = listen_tcp(name);
+		}
+
+		if (listen(l->fd, BACKLOG) != 0) {
+			fatal("listen(\"%s\")", name);
+		}
+
+		(void) event_assign(&l->readable, loop, l->fd,
+		    EV_READ | EV_PERSIST, listener_readable, l);
+		(void) evtimer_assign(&l->resume, loop, listener_resume, l);
+		(void) event_add(&l->readable, NULL);
+	}
+}
+
+
+void
+clients_refuse(void)
+{
+	unsigned  i;
+
+	for (i = 0; i < config.listen.count; i++) {
+		(void) event_del(&listeners[i].readable);
+		(void) evtimer_del(&listeners[i].resume);
+		close_fd(&listeners[i].fd);
+
+		if (listeners[i].path != NULL) {
+			(void) unlink(listeners[i].path);
+		}
+	}
+}

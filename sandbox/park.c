@@ -1,0 +1,300 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * From an empty slot to a parked run: a jail is asked for, then a fork into it,
+ * then the run says that it is locked down, and is checked.
+ */
+
+#define _GNU_SOURCE
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "codeexecd.h"
+
+#define TMPFS_SUPER_MAGIC  0x01021994
+
+static void  run_parked(evutil_socket_t fd, short what, void *data);
+static void  slot_park(struct slot *slot);
+
+
+/* The run must be able to open /dev/stdout, and so to own it. */
+
+static int
+make_pipe(struct slot *slot, int i, int *end)
+{
+	int  fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) != 0) {
+		return -1;
+	}
+
+	slot->output[i] = fds[0];
+	*end = fds[1];
+
+	(void) event_assign(&slot->readable[i], loop, fds[0],
+	    EV_READ | EV_PERSIST, slot_readable, slot);
+
+	return fcntl(fds[0], F_SETFL, O_NONBLOCK) == 0
+	    && fchown(fds[1], slot_uid(slot), slot_uid(slot)) == 0 ? 0 : -1;
+}
+
+
+static int
+slot_fork(struct slot *slot)
+{
+	int       fds[SPAWN_FDS_MAX], sockets[2] = { -1, -1 }, rc;
+	unsigned  i;
+
+	fds[FORK_JAIL] = slot->jail;
+	fds[FORK_CONTROL] = fds[FORK_STDOUT] = fds[FORK_STDERR] = -1;
+
+	rc = -1;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0
+	    && make_pipe(slot, 0, &fds[FORK_STDOUT]) == 0
+	    && make_pipe(slot, 1, &fds[FORK_STDERR]) == 0)
+	{
+		fds[FORK_CONTROL] = sockets[1];
+
+		for (i = 0; i < slot->cgroup.count; i++) {
+			fds[FORK_CGROUPS + i] = slot->cgroup.procs[i];
+		}
+
+		rc = runtime_fork(slot, fds, FORK_CGROUPS + i);
+	}
+
+	slot->control = sockets[0];
+	close_fd(&sockets[1]);
+	close_fd(&fds[FORK_STDOUT]);
+	close_fd(&fds[FORK_STDERR]);
+
+	if (slot->control >= 0) {
+		(void) fcntl(slot->control, F_SETFL, O_NONBLOCK);
+		(void) event_assign(&slot->parked, loop, slot->control,
+		    EV_READ, run_parked, slot);
+		(void) event_add(&slot->parked, NULL);
+	}
+
+	return rc;
+}
+
+
+/* The answer to a question that nobody asks any more: a process comes with
+ * it, and maybe a descriptor of something else. */
+
+static void
+bury_all(int *fds, unsigned nfds)
+{
+	if (nfds > 0) {
+		process_bury(fds[0]);
+	}
+
+	if (nfds > 1) {
+		(void) close(fds[1]);
+	}
+}
+
+
+void
+slot_prepare(struct slot *slot, struct tier *tier)
+{
+	slot->tier = tier;
+	slot->serial++;
+	slot->reaped = slot->locked = slot->signaled = false;
+
+	slot_state(slot, SLOT_BUILDING);
+
+	if (runtime_build(slot) != 0) {
+		slot_state(slot, SLOT_EMPTY);
+		runtime_pause(slot->runtime);
+	}
+}
+
+
+void
+slot_built(struct slot *slot, const struct spawn_reply *reply, int *fds,
+    unsigned nfds)
+{
+	struct statfs  fs;
+
+	if (slot->state != SLOT_BUILDING || reply->serial != slot->serial) {
+		bury_all(fds, nfds);
+		return;
+	}
+
+	if (reply->error != 0 || nfds != 2 || fstatfs(fds[1], &fs) != 0
+	    || fs.f_type != TMPFS_SUPER_MAGIC)
+	{
+		log_warn("can't build a jail: %.28s: %s", reply->step,
+		    strerror(reply->error));
+		bury_all(fds, nfds);
+		slot_fail(slot);
+		return;
+	}
+
+	slot->jail = fds[0];
+	slot->home = fds[1];
+
+	(void) event_assign(&slot->jail_exited, loop, slot->jail, EV_READ,
+	    slot_jail_exited, slot);
+	(void) event_add(&slot->jail_exited, NULL);
+
+	slot_state(slot, SLOT_FORKING);
+
+	if (slot_fork(slot) != 0) {
+		slot_fail(slot);
+	}
+}
+
+
+void
+slot_forked(struct slot *slot, const struct spawn_reply *reply, int *fds,
+    unsigned nfds)
+{
+	if (slot->state != SLOT_FORKING || reply->serial != slot->serial
+	    || reply->error != 0 || nfds != 1)
+	{
+		if (reply->error != 0) {
+			log_warn("can't fork a run: %s",
+			    strerror(reply->error));
+		}
+
+		bury_all(fds, nfds);
+
+		if (slot->state == SLOT_FORKING
+		    && reply->serial == slot->serial)
+		{
+			slot_fail(slot);
+		}
+
+		return;
+	}
+
+	slot->run = fds[0];
+
+	(void) event_assign(&slot->run_exited, loop, slot->run, EV_READ,
+	    slot_run_exited, slot);
+	(void) event_add(&slot->run_exited, NULL);
+
+	slot_park(slot);
+}
+
+
+static pid_t
+run_pid(struct slot *slot)
+{
+	int          pid;
+	char         path[64], text[512];
+	const char  *p;
+
+	(void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", slot->run);
+
+	return read_file(path, text, sizeof(text)) > 0
+	    && (p = strstr(text, "\nPid:")) != NULL
+	    && sscanf(p, "\nPid: %d", &pid) == 1 ? (pid_t) pid : -1;
+}
+
+
+static bool
+is_locked(struct slot *slot, pid_t pid, const char *seccomp)
+{
+	int          uid;
+	char         path[64], text[4096];
+	const char  *p;
+
+	(void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
+
+	return read_file(path, text, sizeof(text)) > 0
+	    && (p = strstr(text, "\nUid:")) != NULL
+	    && sscanf(p, "\nUid: %d", &uid) == 1
+	    && (uid_t) uid == slot_uid(slot)
+	    && strstr(text, "\nCapPrm:\t0000000000000000\n") != NULL
+	    && strstr(text, "\nCapEff:\t0000000000000000\n") != NULL
+	    && strstr(text, "\nCapBnd:\t0000000000000000\n") != NULL
+	    && strstr(text, "\nNoNewPrivs:\t1\n") != NULL
+	    && strstr(text, "\nThreads:\t1\n") != NULL
+	    && strstr(text, seccomp) != NULL;
+}
+
+
+/*
+ * What the run says of itself is not enough.  In its cgroup there must be the
+ * run under the policy and its keeper in strict mode, and nobody else.
+ */
+
+static bool
+is_locked_down(struct slot *slot)
+{
+	pid_t     run, keeper, pids[2];
+	unsigned  n;
+
+	run = run_pid(slot);
+
+	n = cgroup_members(&slot->cgroup, pids, 2);
+
+	if (n != 0) {
+		if (n != 2 || (pids[0] != run && pids[1] != run)) {
+			return false;
+		}
+
+		keeper = pids[0] == run ? pids[1] : pids[0];
+		slot->keeper = (int) syscall(SYS_pidfd_open, keeper, 0);
+
+		if (!is_locked(slot, keeper, "\nSeccomp:\t1\n")) {
+			return false;
+		}
+	}
+
+	return is_locked(slot, run, "\nSeccomp:\t2\n");
+}
+
+
+static void
+slot_park(struct slot *slot)
+{
+	if (slot->state != SLOT_FORKING || !slot->locked || slot->run < 0) {
+		return;
+	}
+
+	if (!is_locked_down(slot)) {
+		log_warn("a run of \"%s\" is not locked down, it is discarded",
+		    slot->tier->config->name);
+		slot_fail(slot);
+		return;
+	}
+
+	slot->runtime->pauses = 0;
+
+	slot_state(slot, SLOT_PARKED);
+	jobs_dispatch(slot->runtime);
+	runtime_refill(slot->runtime);
+}
+
+
+static void
+run_parked(evutil_socket_t fd, short what, void *data)
+{
+	unsigned            nfds = 0;
+	struct slot        *slot = data;
+	struct spawn_reply  reply = { .step = "it died" };
+
+	(void) what;
+
+	if (spawn_recv(fd, &reply, sizeof(reply), NULL, &nfds, 0) <= 0
+	    || reply.error != 0 || reply.serial != slot->serial)
+	{
+		log_warn("a run of \"%s\" can't be locked down: %.28s: %s",
+		    slot->tier->config->name, reply.step,
+		    strerror(reply.error));
+		slot_fail(slot);
+		return;
+	}
+
+	slot->locked = true;
+	slot_park(slot);
+}

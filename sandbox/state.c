@@ -1,0 +1,71 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * The answer to QUERY.
+ */
+
+#define _GNU_SOURCE
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "codeexecd.h"
+
+
+void
+client_state(struct client *c)
+{
+	int              n;
+	size_t           used;
+	char             text[8192];
+	unsigned         i, k, running;
+	struct tier     *tier;
+	struct runtime  *rt;
+
+	for (i = running = 0; i < config.runtimes; i++) {
+		running += runtimes[i].running;
+	}
+
+	n = snprintf(text, sizeof(text), "{\"pid\":%d,\"runs_started\":%llu,"
+	    "\"runs_finished\":%llu,\"runs_aborted\":%llu,\"runs_lost\":%llu,"
+	    "\"rejected\":%llu,\"busy\":%llu,\"running\":%u,\"queued\":%llu,"
+	    "\"clients\":%llu,\"slots\":%llu,\"runtimes\":[", (int) getpid(),
+	    (unsigned long long) counters.started,
+	    (unsigned long long) counters.finished,
+	    (unsigned long long) counters.aborted,
+	    (unsigned long long) counters.lost,
+	    (unsigned long long) counters.rejected,
+	    (unsigned long long) counters.busy, running,
+	    (unsigned long long) counters.queued,
+	    (unsigned long long) counters.clients,
+	    (unsigned long long) config.slots);
+
+	used = (size_t) n;
+
+	for (i = 0; i < config.runtimes; i++) {
+		rt = &runtimes[i];
+
+		used += (size_t) snprintf(text + used, sizeof(text) - used,
+		    "%s{\"name\":\"%.32s\",\"tiers\":[", i > 0 ? "," : "",
+		    rt->config->name);
+
+		for (k = 0; k < rt->tiers; k++) {
+			tier = &rt->tier[k];
+
+			used += (size_t) snprintf(text + used,
+			    sizeof(text) - used, "%s{\"name\":\"%.32s\","
+			    "\"warm\":%s,\"parked\":%u,\"queued\":%u}",
+			    k > 0 ? "," : "", tier->config->name,
+			    tier->warm ? "true" : "false", tier->parked,
+			    tier->queued);
+		}
+
+		used += (size_t) snprintf(text + used, sizeof(text) - used,
+		    "]}");
+	}
+
+	used += (size_t) snprintf(text + used, sizeof(text) - used, "]}");
+
+	frame_add(c->out, WIRE_STATE, text, used);
+	client_done(c);
+}
