@@ -11,9 +11,7 @@ import io
 import json
 import linecache
 import os
-import signal
 import sys
-import threading
 import traceback
 import types
 
@@ -38,19 +36,34 @@ ENVIRONMENT = {
 }
 
 
-def open_streams():
-    """The zygote's own were opened on other files."""
-    def text(fd, mode, **options):
-        raw = io.FileIO(fd, mode, closefd=False)
-        buffer = (io.BufferedReader if mode == 'r' else io.BufferedWriter)(raw)
-        stream = io.TextIOWrapper(buffer, 'utf-8', **options)
-        stream.mode = mode
-        return stream
+def text_stream(fd, mode, **options):
+    # The size is said, because that of the file behind fd may still change.
+    raw = io.FileIO(fd, mode, closefd=False)
+    kind = io.BufferedReader if mode == 'r' else io.BufferedWriter
+    stream = io.TextIOWrapper(kind(raw, 65536), 'utf-8', **options)
+    stream.mode = mode
+    return stream
 
-    sys.stdin = sys.__stdin__ = text(0, 'r', errors='surrogateescape')
-    sys.stdout = sys.__stdout__ = text(1, 'w', errors='surrogateescape')
-    sys.stderr = sys.__stderr__ = text(2, 'w', errors='backslashreplace',
-                                       line_buffering=True)
+
+def open_streams():
+    """Streams on descriptors 0 to 2, whatever a run will find behind them.
+
+    They are made while 1 and 2 are a pipe, as they will be in the run.
+    """
+    saved = [os.dup(fd) for fd in (1, 2)]
+    pipe = os.pipe()
+    for fd in (1, 2):
+        os.dup2(pipe[1], fd)
+
+    sys.stdin = sys.__stdin__ = text_stream(0, 'r', errors='surrogateescape')
+    sys.stdout = sys.__stdout__ = text_stream(1, 'w', errors='surrogateescape')
+    sys.stderr = sys.__stderr__ = text_stream(2, 'w', line_buffering=True,
+                                              errors='backslashreplace')
+
+    for fd, old in zip((1, 2), saved):
+        os.dup2(old, fd, inheritable=True)
+    for fd in (*saved, *pipe):
+        os.close(fd)
 
 
 def make_main(variables):
@@ -79,15 +92,31 @@ def forget_runner(error, seen=None):
         error = error.__context__
 
 
+def suggestion(kind, error, tb):
+    """The last line as the interpreter has it: "Did you mean" is only there."""
+    stderr, sys.stderr = sys.stderr, io.StringIO()
+    try:
+        sys.__excepthook__(kind, error, tb)
+        return sys.stderr.getvalue().splitlines(keepends=True)[-1]
+    finally:
+        sys.stderr = stderr
+
+
 def report(kind, error, tb):
-    traceback.print_exception(kind, error, tb)
+    if isinstance(error, SyntaxError) and error.filename == NAME \
+            and error.text is None and error.lineno:
+        error.text = linecache.getline(NAME, error.lineno)
+    lines = traceback.format_exception(kind, error, tb)
+    if isinstance(error, (NameError, AttributeError)):
+        lines[-1] = suggestion(kind, error, tb)
+    sys.stderr.write(''.join(lines))
 
 
 def exit_code(code):
     if code is None:
         return 0
     if isinstance(code, int):
-        return code & 0xff
+        return code & 0xff if -2**63 <= code < 2**63 else 255
     print(code, file=sys.stderr)
     return 1
 
@@ -109,16 +138,15 @@ def execute(main, source):
             return exit_code(other.code)
         except BaseException:
             traceback.print_exception(error)
-        if isinstance(error, KeyboardInterrupt):
-            return 128 + signal.SIGINT
-        return 1
+        return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 def finish(main):
     """What the interpreter does at its end, without its slow teardown."""
     code = 0
     try:
-        threading._shutdown()
+        if 'threading' in sys.modules:
+            sys.modules['threading']._shutdown()
         atexit._run_exitfuncs()
     except BaseException:
         traceback.print_exc()
@@ -138,35 +166,29 @@ def finish(main):
     return code
 
 
-REHEARSAL = """
-import sys
-def function(*args, **kwargs):
-    return [str(a) for a in args] + list(kwargs.values())
-class Class:
-    def __init__(self):
-        self.text = f"{function(1, 2.5, key='value')!r:>10}"
-try:
-    print(Class().text, {}.get(0), (), sep='', file=output)
-    raise ValueError(1)
-except ValueError as error:
-    pass
+REHEARSAL = b"""
+def function(value):
+    return '%s' % value
+print(function(1), file=output)
 """
 
 
+def set_up():
+    """In the zygote: what every run has in common."""
+    open_streams()
+    sys.path.insert(0, HOME)
+    sys.excepthook = report
+
+
 def prepare():
-    """What can be done before there is a job, in the run that will do it.
+    """In a run that waits for its job.
 
     A forked process pays for each page it writes to first.  Going through
     the motions once makes the parked run pay, not the one that is waited for.
     """
     gc.enable()
-    open_streams()
-    sys.path.insert(0, HOME)
-    sys.excepthook = report
-    main = make_main(json.loads('{"output": null}'))
-    main.output = io.StringIO()
-    exec(compile(REHEARSAL.encode(), NAME, 'exec', dont_inherit=True),
-         main.__dict__)
+    main = make_main({'output': io.StringIO()})
+    exec(compile(REHEARSAL, NAME, 'exec', dont_inherit=True), main.__dict__)
     main.__dict__.clear()
     gc.collect()
     gc.freeze()

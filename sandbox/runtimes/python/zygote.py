@@ -83,6 +83,7 @@ def main():
     os.environ.update(runner.ENVIRONMENT)
     sys.path.remove(HERE)
     os.chdir('/')
+    runner.set_up()
 
     # What lives now lives for ever: never walked by a collection, never
     # copied because a collection wrote to it.
