@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "codeexecd.h"
@@ -74,8 +75,17 @@ write_pid(const char *path)
 static void
 clean_process(void)
 {
-	int            fd;
+	int            fd, sig;
+	sigset_t       none;
 	struct rlimit  limit;
+
+	for (sig = 1; sig < NSIG; sig++) {
+		(void) signal(sig, SIG_DFL);
+	}
+
+	(void) sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+	(void) umask(0022);
 
 	do {
 		fd = open("/dev/null", O_RDWR);

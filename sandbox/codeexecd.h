@@ -97,7 +97,6 @@ struct tier_config {
 	struct names  preload;        /* modules that the zygote imports */
 	struct names  when;           /* words in a program that choose it */
 	uint64_t      spare;          /* runs parked ahead */
-	bool          huge_pages;     /* keep the heap on huge pages */
 };
 
 struct runtime_config {

@@ -157,7 +157,6 @@ static cfg_opt_t tier_options[] = {
 	CFG_STR_LIST("preload", "{}", CFGF_NONE),
 	CFG_STR_LIST("when", "{}", CFGF_NONE),
 	CFG_INT("spare", 2, CFGF_NONE),
-	CFG_BOOL("huge_pages", cfg_false, CFGF_NONE),
 	CFG_END()
 };
 
@@ -257,7 +256,6 @@ copy_tier(cfg_t *cfg, struct tier_config *tier)
 {
 	tier->name = xstrdup(cfg_title(cfg));
 	tier->spare = (uint64_t) cfg_getint(cfg, "spare");
-	tier->huge_pages = cfg_getbool(cfg, "huge_pages");
 
 	return copy_names(cfg, "preload", &tier->preload) == 0
 	    && copy_names(cfg, "when", &tier->when) == 0 ? 0 : -1;

@@ -113,26 +113,12 @@ replace_descriptors(const int *fds)
 }
 
 
+/* What signals do is the runtime's choice: it began with the defaults. */
+
 static const char *
-reset_signals(void)
+unblock_signals(void)
 {
-	int               sig;
-	sigset_t          none;
-	struct sigaction  sa;
-
-	for (sig = 1; sig < NSIG; sig++) {
-
-		/* Runtimes set up SIGINT and SIGPIPE; what they chose stays. */
-
-		if (sigaction(sig, NULL, &sa) != 0 || sig == SIGINT
-		    || sig == SIGPIPE || sa.sa_handler == SIG_DFL)
-		{
-			continue;
-		}
-
-		sa.sa_handler = SIG_DFL;
-		(void) sigaction(sig, &sa, NULL);
-	}
+	sigset_t  none;
 
 	(void) sigemptyset(&none);
 
@@ -261,7 +247,7 @@ lockdown_enter(const struct spawn_fork *request, const int *fds,
 		(void) umask(0022);
 
 		if ((step = setsid() > 0 ? NULL : "setsid") == NULL
-		    && (step = reset_signals()) == NULL
+		    && (step = unblock_signals()) == NULL
 		    && (step = become_nobody()) == NULL
 		    && (step = enter_home()) == NULL
 		    && (step = set_limits(request)) == NULL

@@ -119,20 +119,15 @@ zygote_exec(struct tier *tier)
 		(char *) "HOME=/home",
 		(char *) "LANG=C.UTF-8",
 		(char *) "PATH=/usr/bin:/bin",
+		(char *) "PYTHONNOUSERSITE=1",
+		(char *) "PYTHONSAFEPATH=1",
 		(char *) "TZ=UTC",
-		NULL, NULL, NULL
+		NULL
 	};
 	unsigned  i;
 
-	if (tier->config->huge_pages) {
-		envp[4] = (char *) "PYTHONMALLOC=malloc";
-		envp[5] = (char *) "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
-		    ":glibc.malloc.mmap_threshold=1073741824";
-	}
-
 	a = argv;
 	*a++ = tier->runtime->config->interpreter;
-	*a++ = (char *) "-I";
 	*a++ = (char *) "-B";
 	*a++ = (char *) "-Xutf8";
 	*a++ = (char *) "/opt/codeexec/zygote.py";

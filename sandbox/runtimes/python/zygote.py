@@ -1,5 +1,5 @@
 # Copyright (C) The codeexec authors.
-"""The Python zygote: python3 -I -B -X utf8 zygote.py MODULE...
+"""The Python zygote: python3 -B -X utf8 zygote.py MODULE...
 
 Imports the modules, then forks at codeexecd's request.  Nothing below
 serve() runs in the zygote itself: what follows it is the run.
