@@ -232,7 +232,8 @@ $r = post('/kept', 'busy');
 error_is($r, 503, 'Server is busy, try again later', 'answers are not errors');
 is($r->header('Retry-After'), 5, 'with their own Retry-After');
 error_is(post('/kept', 'reject'), 400, 'Unsupported language', 'reject');
-error_is($t->http_post('/kept', 'x'), 400, 'Invalid JSON', 'invalid request');
+answer_is($t->http_post('/kept', 'x'), 400, 'sorry 400',
+	'a request that is refused at once is an error of nginx');
 answer_is(post('/kept', 'timeout'), 504,
 	'{"error":"Code execution timed out","output":""}', 'timeout');
 answer_is(post('/kept', 'garbage'), 502, 'sorry 502',
