@@ -35,7 +35,7 @@ $t->write_conf(<<'EOC');
         location /runcode {
             codeexec_pass sandbox;
             codeexec_max_response_size 5000;
-            codeexec_read_timeout 150ms;
+            codeexec_read_timeout 600ms;
         }
 
         location /times {
@@ -76,7 +76,7 @@ my $fake = $t->fake(script => sub ($c, $job) {
 	return $c->send(answer(files => [[a => 'z' x $n]])) if $how eq 'file';
 	return $c->send(answer(stdout => 'x' x $n)) if $how eq 'stdout';
 	return $c->send(answer(stdout => [('x') x $n])) if $how eq 'frames';
-	return $c->dribble(answer(stdout => 'x' x 100), [1 .. 6], 0.1)
+	return $c->dribble(answer(stdout => 'x' x 100), [1 .. 9], 0.1)
 		if $how eq 'steady';
 
 	$c->send(answer(stdout => 'ok'));
