@@ -14,7 +14,7 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               libpcre2-dev libjansson-dev libevent-dev libconfuse-dev libseccomp-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
-              fonts-droid-fallback
+              fonts-wqy-microhei
 TEST_DEPS  := perl cppcheck bubblewrap
 
 # Where things are run from and installed to

@@ -20,6 +20,8 @@
 
 struct config  config;
 
+static const char  *config_path;   /* for messages */
+
 static const struct {
 	const char  *name;
 	long         factor;
@@ -140,6 +142,13 @@ check_payload(cfg_t *cfg, cfg_opt_t *opt)
 
 
 static int
+check_disk(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return in_range(cfg, opt, 64 * KB, 1024L * 1024 * MB);
+}
+
+
+static int
 check_memory(cfg_t *cfg, cfg_opt_t *opt)
 {
 	return in_range(cfg, opt, 16 * MB, 1024L * 1024 * MB);
@@ -214,7 +223,7 @@ static const struct {
 	{ "limits|wall", check_wall },
 	{ "limits|max_wall", check_wall },
 	{ "limits|memory", check_memory },
-	{ "limits|disk", check_payload },
+	{ "limits|disk", check_disk },
 	{ "limits|output", check_payload },
 	{ "limits|file_size", check_payload },
 	{ "limits|files_size", check_payload },
@@ -397,8 +406,7 @@ print_error(cfg_t *cfg, const char *fmt, va_list args)
 
 	(void) vsnprintf(message, sizeof(message), fmt, args);
 
-	log_warn("%s:%d: %s", cfg->filename != NULL ? cfg->filename : "?",
-	    cfg->line, message);
+	log_warn("%s:%d: %s", config_path, cfg->line, message);
 }
 
 
@@ -408,6 +416,8 @@ config_load(const char *path)
 	int     rc;
 	size_t  i;
 	cfg_t  *cfg;
+
+	config_path = path;
 
 	cfg = cfg_init(options, CFGF_NONE);
 	if (cfg == NULL) {

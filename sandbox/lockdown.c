@@ -132,8 +132,8 @@ set_limits(const struct spawn_fork *request)
 {
 	size_t  i;
 	struct {
-		int       resource;
-		uint64_t  value;
+		__rlimit_resource_t  resource;
+		uint64_t             value;
 	} limits[] = {
 		{ RLIMIT_CORE, 1 },    /* 0 would still feed a core pipe */
 		{ RLIMIT_FSIZE, request->file_size },
@@ -149,15 +149,22 @@ set_limits(const struct spawn_fork *request)
 		{ RLIMIT_NICE, 0 },
 		{ RLIMIT_RTPRIO, 0 },
 	};
-	struct rlimit  limit;
+	struct rlimit  limit, now;
 
 	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		limit.rlim_cur = limits[i].value;
-		limit.rlim_max = limits[i].value;
+		__rlimit_resource_t  resource = limits[i].resource;
 
-		if (setrlimit((__rlimit_resource_t) limits[i].resource, &limit)
-		    != 0)
-		{
+		if (getrlimit(resource, &now) != 0) {
+			return "getrlimit";
+		}
+
+		/* What codeexecd was started with may be lower already. */
+
+		limit.rlim_max = limits[i].value < now.rlim_max
+		    ? limits[i].value : now.rlim_max;
+		limit.rlim_cur = limit.rlim_max;
+
+		if (setrlimit(resource, &limit) != 0) {
 			return "setrlimit";
 		}
 	}

@@ -2,8 +2,7 @@
  * Copyright (C) The codeexec authors.
  *
  * The root that zygotes and jails share, read-only.  It is laid out by root
- * in a private mount namespace before any untrusted process exists in it, in
- * a directory only root can reach.
+ * in a private mount namespace, before any untrusted process exists in it.
  *
  *   /            tmpfs                     ro nosuid nodev
  *   /usr         bind of the rootfs's      ro nosuid nodev
@@ -32,7 +31,10 @@
 
 #include "builder.h"
 
-#define STAGE        "/run/codeexec-stage"
+/* The mount namespace is ours alone, so any directory will do that exists
+ * everywhere and has nothing below it that is bound. */
+
+#define STAGE        "/proc"
 
 #define RO           (MS_RDONLY | MS_NOSUID | MS_NODEV)
 
@@ -305,10 +307,6 @@ template_build(const char *rootfs, const char *library)
 	    || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 	{
 		die("private mount namespace");
-	}
-
-	if (mkdir(STAGE, 0700) != 0 && errno != EEXIST) {
-		die("mkdir " STAGE);
 	}
 
 	if (mount("tmpfs", STAGE, "tmpfs", MS_NOSUID | MS_NODEV,

@@ -11,7 +11,7 @@ import sys
 
 RC = '''\
 # A glyph that the first font lacks is taken from the next one.
-font.family: sans-serif, Droid Sans Fallback
+font.family: sans-serif, WenQuanYi Micro Hei
 '''
 
 
@@ -28,9 +28,9 @@ def main(directory):
                       MPLCONFIGDIR=directory, MATPLOTLIBRC=rc,
                       MPLBACKEND='Agg')
     import matplotlib.font_manager as fonts
-    if not any(f.name == 'Droid Sans Fallback' for f in
+    if not any(f.name == 'WenQuanYi Micro Hei' for f in
                fonts.fontManager.ttflist):
-        print('fontcache.py: no CJK font, install fonts-droid-fallback',
+        print('fontcache.py: no CJK font, install fonts-wqy-microhei',
               file=sys.stderr)
     for name in os.listdir(directory):
         os.chmod(os.path.join(directory, name), 0o644)

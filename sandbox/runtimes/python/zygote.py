@@ -18,12 +18,12 @@ import runner
 
 
 def prepare_matplotlib():
-    """A private copy of the prebuilt font list, where it may be opened."""
+    """A private copy of the prebuilt font list: where the fonts have changed
+    since, matplotlib makes another one."""
+    import shutil
     prebuilt = os.path.join(HERE, 'matplotlib')
     private = '/home/matplotlib'
-    os.mkdir(private)
-    for name in os.listdir(prebuilt):
-        os.symlink(os.path.join(prebuilt, name), os.path.join(private, name))
+    shutil.copytree(prebuilt, private)
     os.environ['MPLCONFIGDIR'] = private
     os.environ['MATPLOTLIBRC'] = os.path.join(prebuilt, 'matplotlibrc')
 
