@@ -118,21 +118,35 @@ sub warm ($t, $name = 'codeexec', $n = undef) {
 	return $t;
 }
 
-# Waits until nothing runs and every spare run is parked again.
+# Waits until nothing runs and the spare runs are parked again.
 
-sub settle ($t, $name = 'codeexec', $parked = undef) {
+sub settle ($t, $name = 'codeexec') {
 	my $last = -1;
 	my $same = 0;
 
 	return wait_until(10, sub {
-		my $s = eval { $t->state($name) } // return 0;
-		my $n = $parked // $s->{parked};
-		$same = !$s->{running} && !$s->{queued} && $s->{parked} == $n
-			&& $n == $last && $n > 0 ? $same + 1 : 0;
+		my $n = $t->idle($name);
+		$same = $n && $n == $last ? $same + 1 : 0;
 		$last = $n;
 		select undef, undef, undef, 0.02;
 		return $same > 5;
 	});
+}
+
+# How many runs are parked, or 0 while there is anything to do.
+
+sub idle ($t, $name = 'codeexec') {
+	my $s = eval { $t->state($name) } // return 0;
+	my $parked = 0;
+
+	return 0 if $s->{running} || $s->{queued};
+
+	for my $tier (map { @{ $_->{tiers} } } @{ $s->{runtimes} }) {
+		return 0 if !$tier->{warm} || !$tier->{parked};
+		$parked += $tier->{parked};
+	}
+
+	return $parked;
 }
 
 ###############################################################################
@@ -141,7 +155,7 @@ sub settle ($t, $name = 'codeexec', $parked = undef) {
 
 sub status ($pid) {
 	return { Test::Codeexec::Process::slurp("/proc/$pid/status")
-		=~ /^(\w+):\s*(.*)$/mg };
+		=~ /^(\w+):[ \t]*(.*?)[ \t]*$/mg };
 }
 
 sub uid ($pid) { return (split ' ', status($pid)->{Uid} // '-1')[0] }
@@ -151,7 +165,8 @@ sub base_uid ($t, $name = 'codeexec') {
 }
 
 # Processes by what they are: builder, zygotes, and the runs and whatever
-# these have started, parked or not.
+# these have started, parked or not.  A run that was just forked looks like its
+# zygote, but it is in one pid namespace more.
 
 sub builder ($t, $name = 'codeexec') {
 	return (grep { cmdline($_) =~ /codeexec-builder/ }
@@ -160,9 +175,12 @@ sub builder ($t, $name = 'codeexec') {
 
 sub zygotes ($t, $name = 'codeexec') {
 	my $uid = $t->base_uid($name);
-	return sort { $a <=> $b }
-		grep { uid($_) == $uid && cmdline($_) =~ /zygote\.py/ }
-		children($t->daemon_pid($name));
+	return sort { $a <=> $b } grep {
+		my $status = status($_);
+		($status->{Uid} // '') =~ /^$uid\b/
+			&& $status->{NSpid} =~ /^\d+\s+\d+$/
+			&& cmdline($_) =~ /zygote\.py/;
+	} children($t->daemon_pid($name));
 }
 
 sub jailed ($t, $name = 'codeexec') {
