@@ -28,47 +28,26 @@ def prepare_matplotlib():
     os.environ['MATPLOTLIBRC'] = os.path.join(prebuilt, 'matplotlibrc')
 
 
-def has_fallback(fonts, plt):
-    # A glyph that no font has leaves the font's file open for ever.
-    try:
-        for family in plt.rcParams['font.family'][1:]:
-            return fonts.findfont(family, fallback_to_default=False) != ''
-    except ValueError:
-        pass
-    return False
-
-
 def warm_matplotlib():
     """The first figure costs more than the next ones: draw it here."""
     import io
     import matplotlib.font_manager as fonts
     import matplotlib.pyplot as plt
+    try:
+        for family in plt.rcParams['font.family'][1:]:
+            fonts.findfont(family, fallback_to_default=False)
+    except ValueError as error:
+        # Drawing with it nevertheless would leave a file open for ever.
+        print('codeexec: no warm figure:', error, file=sys.stderr)
+        return
     plt.figure()
     plt.plot([0, 1], [0, 1])
-    plt.title('0.5 \u4e2d' if has_fallback(fonts, plt) else '0.5')
+    plt.title('0.5 \u4e2d')
     plt.savefig(io.BytesIO(), format='png')
     plt.close('all')
     # A font that is in use keeps its file open, which runs must not share.
     fonts._get_font.cache_clear()
     gc.collect()
-
-
-def preload(modules):
-    # BLAS and OpenMP threads would not survive the fork, their locks would.
-    for name in ('OPENBLAS', 'OMP', 'MKL', 'NUMEXPR'):
-        os.environ[name + '_NUM_THREADS'] = '1'
-    os.environ['MPLBACKEND'] = 'Agg'
-
-    matplotlib = any(m.split('.')[0] == 'matplotlib' for m in modules)
-    if matplotlib:
-        prepare_matplotlib()
-    for module in modules:
-        __import__(module)
-    if matplotlib:
-        warm_matplotlib()
-    if 'numpy.random' in sys.modules:
-        # The legacy generator is the one that a fork does not reseed.
-        os.register_at_fork(after_in_child=sys.modules['numpy.random'].seed)
 
 
 def warm_traceback():
