@@ -50,6 +50,24 @@ def warm_matplotlib():
     gc.collect()
 
 
+def preload(modules):
+    # BLAS and OpenMP threads would not survive the fork, their locks would.
+    for name in ('OPENBLAS', 'OMP', 'MKL', 'NUMEXPR'):
+        os.environ[name + '_NUM_THREADS'] = '1'
+    os.environ['MPLBACKEND'] = 'Agg'
+
+    matplotlib = any(m.split('.')[0] == 'matplotlib' for m in modules)
+    if matplotlib:
+        prepare_matplotlib()
+    for module in modules:
+        __import__(module)
+    if matplotlib:
+        warm_matplotlib()
+    if 'numpy.random' in sys.modules:
+        # The legacy generator is the one that a fork does not reseed.
+        os.register_at_fork(after_in_child=sys.modules['numpy.random'].seed)
+
+
 def warm_traceback():
     """Rendering the first one loads and compiles half a dozen modules' worth."""
     import linecache
