@@ -12,6 +12,7 @@ use MIME::Base64 qw/decode_base64/;
 use Test::More import => [qw/diag is ok/];
 
 use Test::Codeexec;
+use Test::Codeexec::Daemon;
 use Test::Codeexec::Process;
 use Test::FakeSandbox;
 
@@ -53,6 +54,15 @@ sub real_conf ($class, %arg) {
 
 	return { runtime => { python => { tier => \%tier } },
 		%{ $arg{conf} // {} } };
+}
+
+# The text of a configuration, for a codeexecd that is started by other means.
+
+sub conf_text ($t, $name, @changes) {
+	my $conf = $t->daemon_conf($name);
+
+	$conf = Test::Codeexec::Daemon::overlay($conf, $_) for @changes;
+	return Test::Codeexec::Daemon::render($conf);
 }
 
 ###############################################################################
@@ -175,12 +185,15 @@ sub builder ($t, $name = 'codeexec') {
 
 sub zygotes ($t, $name = 'codeexec') {
 	my $uid = $t->base_uid($name);
-	return sort { $a <=> $b } grep {
+	my @zygotes = grep {
 		my $status = status($_);
 		($status->{Uid} // '') =~ /^$uid\b/
 			&& $status->{NSpid} =~ /^\d+\s+\d+$/
 			&& cmdline($_) =~ /zygote\.py/;
 	} children($t->daemon_pid($name));
+
+	@zygotes = sort { $a <=> $b } @zygotes;
+	return @zygotes;
 }
 
 sub jailed ($t, $name = 'codeexec') {
@@ -205,6 +218,26 @@ sub marked ($t, $marker, $timeout = 5) {
 sub namespaces ($pid) {
 	return { map { $_ => readlink "/proc/$pid/ns/$_" }
 		qw/user pid mnt net ipc uts cgroup/ };
+}
+
+# Control groups of the daemons of this test: in each hierarchy they are below
+# the group that we are in.
+
+sub cgroups ($t) {
+	my %dir;
+
+	for my $line (split /\n/, Test::Codeexec::Process::slurp(
+		'/proc/self/cgroup'))
+	{
+		my ($controllers, $path) = $line =~ /^\d+:(.*?):(.*)/ or next;
+		my $root = '/sys/fs/cgroup/' . ($controllers =~ s/^name=//r);
+
+		$root = -d "$root/unified" ? "$root/unified" : $root
+			if $controllers eq '';
+		$dir{ $_ =~ s{/+$}{}r } = 1 for grep { -d } "$root$path", $root;
+	}
+
+	return map { glob "$_/codeexec-test-$$-*/{,*/}" } sort keys %dir;
 }
 
 # The long-lived processes, as one text to be compared.
