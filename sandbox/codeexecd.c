@@ -146,12 +146,18 @@ serve(const char *pid_path)
 	loop = event_base_new();
 	filter_fd = filter_compile();
 
-	if (loop == NULL || filter_fd < 0 || cgroup_init() != 0) {
+	if (loop == NULL || filter_fd < 0) {
 		return 1;
 	}
 
 	watch_signals();
 	clients_listen();
+
+	if (cgroup_init() != 0) {
+		clients_refuse();
+		return 1;
+	}
+
 	runtimes_start();
 
 	if (pid_path != NULL) {

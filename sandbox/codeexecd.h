@@ -350,6 +350,9 @@ void  slot_forked(struct slot *slot, const struct spawn_reply *reply,
 
 /* slot.c again */
 
+/* Whether the run of a PARKED slot still waits for a job. */
+bool  slot_is_alive(const struct slot *slot);
+
 /* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
 int   slot_run(struct slot *slot, struct job *job);
 void  slot_kill(struct slot *slot);

@@ -367,6 +367,14 @@ copy(cfg_t *cfg)
 		return -1;
 	}
 
+	if (strspn(config.listen_mode, "01234567")
+	    != strlen(config.listen_mode) || strlen(config.listen_mode) > 4
+	    || config.listen_mode[0] == '\0')
+	{
+		cfg_error(cfg, "\"listen_mode\" must be octal, as in 0660");
+		return -1;
+	}
+
 	if (config.listen.count == 0 || config.listen.count > LISTENERS_MAX) {
 		cfg_error(cfg, "1 to %d addresses must be in \"listen\"",
 		    LISTENERS_MAX);

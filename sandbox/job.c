@@ -355,10 +355,19 @@ next_job(struct runtime *rt)
 void
 jobs_dispatch(struct runtime *rt)
 {
-	struct job  *job;
+	struct job   *job;
+	struct slot  *slot;
 
 	while (rt->running < config.runs && (job = next_job(rt)) != NULL) {
-		job_start(job, parked_slot(job->tier));
+		slot = parked_slot(job->tier);
+
+		/* The host may be short of memory and have killed it. */
+
+		if (slot_is_alive(slot)) {
+			job_start(job, slot);
+		} else {
+			slot_kill(slot);
+		}
 	}
 }
 

@@ -452,6 +452,15 @@ send_job(struct slot *slot, struct job *job)
 }
 
 
+bool
+slot_is_alive(const struct slot *slot)
+{
+	struct pollfd  run = { .fd = slot->run, .events = POLLIN };
+
+	return poll(&run, 1, 0) == 0;
+}
+
+
 int
 slot_run(struct slot *slot, struct job *job)
 {
