@@ -24,8 +24,6 @@
 #define NAMESPACES  (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC \
                      | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
-#define SLOTS_MAX   4096
-
 
 void
 die(const char *fmt, ...)

@@ -10,7 +10,7 @@
  *
  *   1. lays out a root of its own (template.c): a read-only tmpfs with the
  *      rootfs's /usr bound into it, a handful of generated files in /etc,
- *      six device nodes and nothing else, and pivots into it;
+ *      five device nodes and nothing else, and pivots into it;
  *   2. gives up root: it enters a user namespace in which its uid 0 is an
  *      unprivileged uid of the host, together with new mount, network, ipc,
  *      uts and cgroup namespaces;

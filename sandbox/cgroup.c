@@ -82,21 +82,44 @@ read_field(int fd, const char *field)
 }
 
 
+/* Microseconds of CPU time in a period, or the word for "all". */
+
+static const char *
+quota(char *text, const char *all)
+{
+	if (config.limits.cpus == 0) {
+		return all;
+	}
+
+	(void) snprintf(text, 32, "%d",
+	    (int) (config.limits.cpus * CPU_PERIOD_US));
+
+	return text;
+}
+
+
 /* The keeper is one process more than the run has been promised. */
 
 static void
 set_limits_v1(const struct hierarchy *h, const char *dir)
 {
+	char            text[32];
 	struct limits  *l = &config.limits;
 
 	if (h->has & HAS_MEMORY) {
+
+		/* One that was left by an earlier codeexecd may be lower; it is
+		 * absent without swap accounting. */
+
+		(void) cgroup_write_in(dir, "memory.memsw.limit_in_bytes",
+		    "-1");
+
 		if (write_number(dir, "memory.limit_in_bytes", l->memory)
 		    != 0)
 		{
 			fatal("%s/memory.limit_in_bytes", dir);
 		}
 
-		/* absent without swap accounting */
 		(void) write_number(dir, "memory.memsw.limit_in_bytes",
 		    l->memory);
 	}
@@ -107,10 +130,10 @@ set_limits_v1(const struct hierarchy *h, const char *dir)
 		fatal("%s/pids.max", dir);
 	}
 
-	if ((h->has & HAS_CPU) && l->cpus > 0
+	if ((h->has & HAS_CPU)
 	    && (write_number(dir, "cpu.cfs_period_us", CPU_PERIOD_US) != 0
-	        || write_number(dir, "cpu.cfs_quota_us",
-	                        (uint64_t) (l->cpus * CPU_PERIOD_US)) != 0))
+	        || cgroup_write_in(dir, "cpu.cfs_quota_us", quota(text, "-1"))
+	            != 0))
 	{
 		log_warn("%s/cpu.cfs_quota_us: %s", dir, strerror(errno));
 	}
@@ -120,7 +143,7 @@ set_limits_v1(const struct hierarchy *h, const char *dir)
 static void
 set_limits_v2(const struct hierarchy *h, const char *dir)
 {
-	char            text[64];
+	char            text[32];
 	struct limits  *l = &config.limits;
 
 	if (h->has & HAS_MEMORY) {
@@ -139,19 +162,13 @@ set_limits_v2(const struct hierarchy *h, const char *dir)
 		fatal("%s/pids.max", dir);
 	}
 
-	if ((h->has & HAS_CPU) && l->cpus > 0) {
-		(void) snprintf(text, sizeof(text), "%d %d",
-		    (int) (l->cpus * CPU_PERIOD_US), CPU_PERIOD_US);
-
-		if (cgroup_write_in(dir, "cpu.max", text) != 0) {
-			log_warn("%s/cpu.max: %s", dir, strerror(errno));
-		}
+	if ((h->has & HAS_CPU)
+	    && cgroup_write_in(dir, "cpu.max", quota(text, "max")) != 0)
+	{
+		log_warn("%s/cpu.max: %s", dir, strerror(errno));
 	}
 }
 
-
-/* Files of a v1 hierarchy are taken before those of a v2 one without
- * controllers: the fields are not set twice. */
 
 static void
 open_files(struct cgroup *cg, const struct hierarchy *h, const char *dir)
@@ -159,8 +176,7 @@ open_files(struct cgroup *cg, const struct hierarchy *h, const char *dir)
 	bool  v2 = (h->has & IS_V2) != 0;
 
 	if (h->has & HAS_MEMORY) {
-		cg->memory_peak = cgroup_open_in(dir,
-		    v2 ? O_RDONLY : O_RDWR, "%s",
+		cg->memory_peak = cgroup_open_in(dir, O_RDWR, "%s",
 		    v2 ? "memory.peak" : "memory.max_usage_in_bytes");
 		cg->memory_events = cgroup_open_in(dir, O_RDONLY, "%s",
 		    v2 ? "memory.events" : "memory.oom_control");
@@ -172,7 +188,6 @@ open_files(struct cgroup *cg, const struct hierarchy *h, const char *dir)
 	}
 
 	if (h->has & HAS_CPUACCT) {
-		close_fd(&cg->cpu);
 		cg->cpu = cgroup_open_in(dir, O_RDONLY, "cpuacct.usage");
 
 	} else if (v2 && !(hierarchies_have & HAS_CPUACCT)) {
@@ -234,10 +249,10 @@ cgroup_begin(struct cgroup *cg)
 	cg->cpu_base = cpu_total(cg);
 	cg->oom_base = read_field(cg->memory_events, "oom_kill");
 
-	/* The peak starts again; v2 may not let us, then it is of the slot. */
+	/* Where the kernel can't start the peak again, it is not ours. */
 
 	if (cg->memory_peak >= 0 && pwrite(cg->memory_peak, "0", 1, 0) < 0) {
-		return;
+		close_fd(&cg->memory_peak);
 	}
 }
 
@@ -260,15 +275,11 @@ cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n)
 	unsigned  i;
 
 	fd = openat(cg->dir, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	if (fd < 0) {
-		return 0;
-	}
+	size = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	close_fd(&fd);
 
-	size = read(fd, text, sizeof(text) - 1);
-	(void) close(fd);
-
-	if (size <= 0) {
-		return 0;
+	if (size < 0) {
+		return n + 1;
 	}
 
 	text[size] = '\0';

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "codeexecd.h"
@@ -156,6 +157,24 @@ client_reject(struct client *c, const char *reason, const char *message)
 }
 
 
+/* They are the runtime's to read; this is for a clear answer. */
+
+static bool
+is_object(struct evbuffer *text)
+{
+	char         head[64];
+	ev_ssize_t   n;
+	const char  *p;
+
+	n = evbuffer_copyout(text, head, sizeof(head) - 1);
+	head[n > 0 ? n : 0] = '\0';
+
+	p = head + strspn(head, " \t\r\n");
+
+	return n == 0 || *p == '{';
+}
+
+
 static void
 client_run(struct client *c)
 {
@@ -172,6 +191,10 @@ client_run(struct client *c)
 	if (error == NULL && c->too_large) {
 		reason = "too_large";
 		error = "code, variables or input above the limit";
+	}
+
+	if (error == NULL && !is_object(job->vars)) {
+		error = "the variables are no JSON object";
 	}
 
 	rt = error == NULL ? runtime_find(language) : NULL;
@@ -201,7 +224,9 @@ frame_begin(struct client *c)
 {
 	struct limits  *l = &config.limits;
 
-	if (c->submitted) {
+	/* Who has not read the last answer has nothing more to ask. */
+
+	if (c->submitted || evbuffer_get_length(c->out) > 0) {
 		return -1;
 	}
 

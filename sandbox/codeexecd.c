@@ -21,7 +21,7 @@
 #include "filter.h"
 
 #define FDS_PER_SLOT    24
-#define FDS_OTHER       4096
+#define FDS_OTHER       (CLIENTS_MAX + 512)
 
 struct event_base  *loop;
 int                 filter_fd = -1;
@@ -102,7 +102,8 @@ clean_process(void)
 		fatal("getrlimit");
 	}
 
-	limit.rlim_cur = FDS_OTHER + FDS_PER_SLOT * config.slots;
+	limit.rlim_cur = FDS_OTHER
+	    + FDS_PER_SLOT * config.slots * config.runtimes;
 
 	if (limit.rlim_max < limit.rlim_cur) {
 		limit.rlim_max = limit.rlim_cur;
@@ -167,6 +168,7 @@ serve(const char *pid_path)
 	(void) event_base_dispatch(loop);
 
 	clients_refuse();
+	jobs_refuse();
 	clients_stop();
 	runtimes_stop();
 	cgroup_cleanup();

@@ -38,13 +38,14 @@
 #include "spawn.h"
 #include "wire.h"
 
+#define CLIENTS_MAX     4096 /* connections at once */
 #define ID_MAX          64   /* characters of an execution id */
 #define LANGUAGE_MAX    32   /* characters of a language name */
 #define TIERS_MAX       8    /* of one runtime */
 #define RUNTIMES_MAX    8
 #define LISTENERS_MAX   8
 #define NAMES_MAX       64   /* entries of a list in the configuration */
-#define CGROUPS_MAX     4    /* hierarchies that a run joins */
+#define CGROUPS_MAX     8    /* hierarchies that a run joins */
 
 
 /* util.c */
@@ -63,6 +64,9 @@ uint64_t  now_us(void);
 void      close_fd(int *fd);          /* closes unless -1, sets -1 */
 void     *xcalloc(size_t n, size_t size);
 char     *xstrdup(const char *s);
+
+/* 1 to max letters, digits, ".", "_", "-" and those of more. */
+bool      is_name(const char *s, const char *more, size_t max);
 
 /* Whole file into a NUL-terminated buffer; -1 with errno if it won't fit. */
 ssize_t   read_file(const char *path, char *buffer, size_t size);
@@ -171,8 +175,8 @@ void  cgroup_open(struct cgroup *cg, unsigned slot);
 void  cgroup_begin(struct cgroup *cg);       /* a job is about to start */
 
 
-/* The pids in it, at most n of them; returns their number, n + 1 for more
- * than that, or 0 when there is no cgroup to ask. */
+/* The pids in it, at most n of them; returns their number, or n + 1 for more
+ * than that and for "unknown".  There must be a directory to ask. */
 unsigned  cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n);
 
 /* How many processes are in it, or -1 when there is no cgroup to ask. */
@@ -258,7 +262,6 @@ struct runtime {
 	struct tier                   tier[TIERS_MAX];
 	unsigned                      tiers;
 	struct slot                  *slots;
-	unsigned                      running; /* slots with a job */
 	unsigned                      number;
 	pid_t                         pid;     /* of its builder */
 	uint32_t                      uid;     /* on the host, of its builder */
@@ -275,7 +278,7 @@ void             runtimes_stop(void);        /* kills all, waits for it */
 struct runtime  *runtime_find(const char *language);
 
 /* The tier whose words the program contains; the first one if none. */
-struct tier     *runtime_choose(struct runtime *rt, const char *code,
+struct tier     *tier_choose(struct runtime *rt, const char *code,
                      size_t size);
 void             runtime_refill(struct runtime *rt);
 
@@ -284,7 +287,7 @@ void             runtime_pause(struct runtime *rt);
 
 /* Asks the builder for a jail or the zygote for a fork; -1 if it is gone. */
 int              runtime_build(struct slot *slot);
-int              runtime_fork(struct slot *slot, const int *fds,
+int              tier_fork(struct slot *slot, const int *fds,
                      unsigned nfds);
 
 
@@ -320,12 +323,14 @@ struct slot {
 	struct event      run_exited;
 	struct event      parked;
 	struct event      readable[2];
+	struct event      overdue;       /* deadline of BUILDING and FORKING */
 	struct cgroup     cgroup;
 	struct rusage     usage;         /* of the run, once reaped */
 	int               status;        /* si_status, once reaped */
 	bool              signaled;
 	bool              reaped;
 	bool              locked;        /* the run said it is parked */
+	uint64_t          ended;         /* when it was reaped */
 };
 
 void   slots_init(struct runtime *rt);
@@ -397,6 +402,7 @@ struct counters {
 	uint64_t  busy;
 	uint64_t  lost;                  /* with their runtime */
 	uint64_t  queued;                /* now */
+	uint64_t  running;               /* now: slots with a job */
 	uint64_t  clients;               /* now */
 };
 
@@ -416,7 +422,8 @@ const char  *job_parse(struct job *job, struct evbuffer *json,
 /* Queues or starts it; answers by itself, now or later. */
 void         job_submit(struct job *job, struct runtime *rt);
 void         job_abort(struct job *job);
-void         jobs_dispatch(struct runtime *rt);
+void         jobs_dispatch(void);
+void         jobs_refuse(void);          /* those that wait */
 
 /* result.c: the slot's run is over and nothing is alive in its jail. */
 void         job_finish(struct job *job);

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <limits.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,13 +129,14 @@ static void
 take(struct collection *c, const char *name)
 {
 	int               fd;
-	uint64_t          limit;
+	uint64_t          limit, used;
 	struct stat       st;
 	struct evbuffer  *content;
 	struct limits    *l = &config.limits;
 
-	limit = l->files_size - c->size < l->file_size
-	    ? l->files_size - c->size : l->file_size;
+	used = c->size + 2 + strlen(name);
+	limit = used < l->files_size ? l->files_size - used : 0;
+	limit = limit < l->file_size ? limit : l->file_size;
 
 	fd = open_beneath(c->dir, name);
 	if (fd < 0) {

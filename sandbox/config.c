@@ -264,6 +264,12 @@ static int
 copy_tier(cfg_t *cfg, struct tier_config *tier)
 {
 	tier->name = xstrdup(cfg_title(cfg));
+
+	if (!is_name(tier->name, "", LANGUAGE_MAX)) {
+		cfg_error(cfg, "\"%s\" is no name of a tier", tier->name);
+		return -1;
+	}
+
 	tier->spare = (uint64_t) cfg_getint(cfg, "spare");
 
 	return copy_names(cfg, "preload", &tier->preload) == 0
@@ -278,6 +284,11 @@ copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 
 	rt->name = xstrdup(cfg_title(cfg));
 	rt->tiers = cfg_size(cfg, "tier");
+
+	if (!is_name(rt->name, "+#", LANGUAGE_MAX) || rt->name[0] == '.') {
+		cfg_error(cfg, "\"%s\" is no name of a language", rt->name);
+		return -1;
+	}
 
 	if (cfg_getstr(cfg, "interpreter") == NULL) {
 		cfg_error(cfg, "runtime \"%s\" has no \"interpreter\"",
@@ -299,6 +310,12 @@ copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 		}
 
 		config.slots += rt->tier[i].spare;
+	}
+
+	if (config.slots > SLOTS_MAX) {
+		cfg_error(cfg, "\"runs\" and all \"spare\" are more than %d",
+		    SLOTS_MAX);
+		return -1;
 	}
 
 	return 0;
@@ -381,8 +398,12 @@ copy(cfg_t *cfg)
 		return -1;
 	}
 
-	if (strchr(config.cgroup, '/') != NULL || config.cgroup[0] == '.') {
-		cfg_error(cfg, "\"cgroup\" must be a plain name");
+	if (config.cgroup[0] != '\0'
+	    && (!is_name(config.cgroup, "", 64) || config.cgroup[0] == '.'
+	        || strcmp(config.cgroup, "codeexecd") == 0))
+	{
+		cfg_error(cfg, "\"cgroup\" must be a plain name, and not "
+		    "\"codeexecd\"");
 		return -1;
 	}
 

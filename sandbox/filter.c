@@ -127,7 +127,7 @@ static const int allowed[] = {
 	SCMP_SYS(connect), SCMP_SYS(getpeername), SCMP_SYS(getsockname),
 	SCMP_SYS(getsockopt), SCMP_SYS(listen), SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendmmsg),
-	SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(setsockopt),
+	SCMP_SYS(sendmsg), SCMP_SYS(sendto),
 	SCMP_SYS(shutdown),
 };
 
@@ -195,6 +195,15 @@ static const uint32_t arch_prctls[] = {
 
 static const uint32_t local_sockets[] = { AF_UNIX };
 
+/* Those that attach filters are an attack surface of their own. */
+
+static const uint32_t socket_options[] = {
+	SO_REUSEADDR, SO_TYPE, SO_ERROR, SO_DONTROUTE, SO_BROADCAST,
+	SO_SNDBUF, SO_RCVBUF, SO_KEEPALIVE, SO_OOBINLINE, SO_PRIORITY,
+	SO_LINGER, SO_REUSEPORT, SO_PASSCRED, SO_RCVLOWAT, SO_SNDLOWAT,
+	SO_RCVTIMEO, SO_SNDTIMEO, SO_TIMESTAMP, SO_PEEK_OFF, 1 /* TCP_NODELAY */
+};
+
 static const uint32_t own_process[] = { 0 };
 
 static const uint32_t query[] = { 0xffffffff };
@@ -218,6 +227,7 @@ static const struct {
 	{ SCMP_SYS(arch_prctl), 0, arch_prctls, LENGTH(arch_prctls) },
 	{ SCMP_SYS(socket), 0, local_sockets, LENGTH(local_sockets) },
 	{ SCMP_SYS(socketpair), 0, local_sockets, LENGTH(local_sockets) },
+	{ SCMP_SYS(setsockopt), 2, socket_options, LENGTH(socket_options) },
 	{ SCMP_SYS(prlimit64), 0, own_process, LENGTH(own_process) },
 	{ SCMP_SYS(personality), 0, query, LENGTH(query) },
 	{ SCMP_SYS(madvise), 2, madvises, LENGTH(madvises) },

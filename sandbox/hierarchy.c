@@ -17,7 +17,7 @@
 
 #include "codeexecd.h"
 
-#define WANTED  "+memory +pids +cpu"
+#define LEAF  "codeexecd"
 
 struct hierarchy  hierarchies[CGROUPS_MAX];
 unsigned          n_hierarchies;
@@ -148,30 +148,60 @@ own_path(const char *root, unsigned bits, char *path, size_t size)
 }
 
 
+/* One by one: an absent controller must not cost the others. */
+
+static int
+hand_down(const char *dir)
+{
+	int                       i, rc;
+	static const char *const  wanted[] = { "+memory", "+pids", "+cpu" };
+
+	for (i = rc = 0; i < 3; i++) {
+		if (cgroup_write_in(dir, "cgroup.subtree_control", wanted[i])
+		    != 0 && errno == EBUSY)
+		{
+			rc = -1;
+		}
+	}
+
+	return rc;
+}
+
+
 /*
  * With the unified hierarchy a group that has processes can't hand
- * controllers down; ours are moved to a leaf then.
+ * controllers down.  In a group that was delegated to us, or in a container,
+ * its processes are moved to a leaf then.
  */
 
 static void
 enable_v2(const char *base)
 {
-	char  leaf[PATH_MAX + 16], text[256];
+	int    fd;
+	char   leaf[PATH_MAX + 16], pid[32];
+	FILE  *procs;
 
-	if (cgroup_write_in(base, "cgroup.subtree_control", WANTED) != 0
-	    && errno == EBUSY)
-	{
-		(void) snprintf(leaf, sizeof(leaf), "%s/codeexecd", base);
-		(void) mkdir(leaf, 0755);
-		(void) snprintf(text, sizeof(text), "%d", (int) getpid());
+	if (hand_down(base) == 0) {
+		return;
+	}
 
-		if (cgroup_write_in(leaf, "cgroup.procs", text) != 0
-		    || cgroup_write_in(base, "cgroup.subtree_control",
-		                WANTED) != 0)
-		{
-			log_warn("%s/cgroup.subtree_control: %s", base,
-			    strerror(errno));
-		}
+	(void) snprintf(leaf, sizeof(leaf), "%s/" LEAF, base);
+	(void) mkdir(leaf, 0755);
+
+	fd = cgroup_open_in(base, O_RDONLY, "cgroup.procs");
+	procs = fd < 0 ? NULL : fdopen(fd, "r");
+
+	while (procs != NULL && fgets(pid, sizeof(pid), procs) != NULL) {
+		(void) cgroup_write_in(leaf, "cgroup.procs", pid);
+	}
+
+	if (procs != NULL) {
+		(void) fclose(procs);
+	}
+
+	if (hand_down(base) != 0) {
+		log_warn("%s/cgroup.subtree_control: %s", base,
+		    strerror(errno));
 	}
 }
 
@@ -183,6 +213,14 @@ add_hierarchy(const char *root, unsigned bits)
 	char               base[PATH_MAX], dir[PATH_MAX + 256], text[512];
 	ssize_t            n;
 	struct hierarchy  *h;
+
+	/* The same hierarchy may be mounted twice. */
+
+	if ((bits != 0 && (hierarchies_have & bits) == bits)
+	    || (bits == 0 && (hierarchies_have & IS_V2)))
+	{
+		return;
+	}
 
 	if (n_hierarchies == CGROUPS_MAX
 	    || own_path(root, bits, base, sizeof(base)) != 0)
@@ -207,8 +245,7 @@ add_hierarchy(const char *root, unsigned bits)
 	}
 
 	if (h->has & IS_V2) {
-		(void) cgroup_write_in(h->dir, "cgroup.subtree_control",
-		    WANTED);
+		(void) hand_down(h->dir);
 
 		fd = cgroup_open_in(h->dir, O_RDONLY, "cgroup.subtree_control");
 		n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
@@ -216,6 +253,13 @@ add_hierarchy(const char *root, unsigned bits)
 
 		text[n > 0 ? n : 0] = '\0';
 		h->has |= parse_controllers(text);
+
+		/* All that is left is CPU time, and that we have. */
+
+		if (h->has == IS_V2 && (hierarchies_have & HAS_CPUACCT)) {
+			(void) rmdir(h->dir);
+			return;
+		}
 	}
 
 	hierarchies_have |= h->has;

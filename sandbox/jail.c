@@ -145,8 +145,6 @@ init_main(const struct spawn_build *request, int gate)
 	const char         *step;
 	struct spawn_reply  reply;
 
-	(void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-
 	if (read(gate, &c, 1) != 1) {
 		_exit(1);
 	}

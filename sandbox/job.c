@@ -65,18 +65,6 @@ job_free(struct job *job)
 }
 
 
-static bool
-is_name(const char *s, size_t max)
-{
-	size_t  n;
-
-	n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	    "0123456789._+#-");
-
-	return n > 0 && n <= max && s[n] == '\0';
-}
-
-
 static void
 make_id(char *id)
 {
@@ -163,7 +151,7 @@ parse_members(struct job *job, json_t *root, char *language)
 
 	text = json_string_value(json_object_get(root, "language"));
 
-	if (text == NULL || !is_name(text, LANGUAGE_MAX)) {
+	if (text == NULL || !is_name(text, "+#", LANGUAGE_MAX)) {
 		return "\"language\" must be a name";
 	}
 
@@ -177,7 +165,7 @@ parse_members(struct job *job, json_t *root, char *language)
 	} else {
 		text = json_string_value(value);
 
-		if (text == NULL || !is_name(text, ID_MAX)) {
+		if (text == NULL || !is_name(text, "", ID_MAX)) {
 			return "\"id\" must be a name";
 		}
 
@@ -283,6 +271,9 @@ job_arm(struct job *job, uint64_t ms)
 	tv.tv_sec = (time_t) (ms / 1000);
 	tv.tv_usec = (suseconds_t) (ms % 1000) * 1000;
 
+	/* Counted from now, not from when the loop last looked at the clock. */
+
+	(void) event_base_update_cache_time(loop);
 	(void) evtimer_add(&job->timer, &tv);
 }
 
@@ -331,20 +322,25 @@ parked_slot(struct tier *tier)
 /* The oldest job that a parked run waits for. */
 
 static struct job *
-next_job(struct runtime *rt)
+next_job(void)
 {
-	unsigned     i;
-	struct job  *job, *best;
+	unsigned      i, k;
+	struct job   *job, *best;
+	struct tier  *tier;
 
 	best = NULL;
 
-	for (i = 0; i < rt->tiers; i++) {
-		job = TAILQ_FIRST(&rt->tier[i].queue);
+	for (i = 0; i < config.runtimes; i++) {
+		for (k = 0; k < runtimes[i].tiers; k++) {
+			tier = &runtimes[i].tier[k];
+			job = TAILQ_FIRST(&tier->queue);
 
-		if (job != NULL && rt->tier[i].parked > 0
-		    && (best == NULL || job->submitted < best->submitted))
-		{
-			best = job;
+			if (job != NULL && tier->parked > 0
+			    && (best == NULL
+			        || job->submitted < best->submitted))
+			{
+				best = job;
+			}
 		}
 	}
 
@@ -353,12 +349,12 @@ next_job(struct runtime *rt)
 
 
 void
-jobs_dispatch(struct runtime *rt)
+jobs_dispatch(void)
 {
 	struct job   *job;
 	struct slot  *slot;
 
-	while (rt->running < config.runs && (job = next_job(rt)) != NULL) {
+	while (counters.running < config.runs && (job = next_job()) != NULL) {
 		slot = parked_slot(job->tier);
 
 		/* The host may be short of memory and have killed it. */
@@ -380,18 +376,13 @@ job_submit(struct job *job, struct runtime *rt)
 
 	job->submitted = now_us();
 
-	if (stopping) {
-		job_busy(job, "stopping", 1);
-		return;
-	}
-
 	size = evbuffer_get_length(job->code);
-	tier = runtime_choose(rt, size == 0 ? ""
+	tier = tier_choose(rt, size == 0 ? ""
 	    : (const char *) evbuffer_pullup(job->code, -1), size);
 
 	(void) evtimer_assign(&job->timer, loop, job_timer, job);
 
-	if ((tier->parked == 0 || rt->running >= config.runs)
+	if ((tier->parked == 0 || counters.running >= config.runs)
 	    && counters.queued >= config.queue)
 	{
 		job_busy(job, "queue_full", 1);
@@ -406,7 +397,7 @@ job_submit(struct job *job, struct runtime *rt)
 	/* Both of these may answer and free it. */
 
 	job_arm(job, config.queue_ms);
-	jobs_dispatch(rt);
+	jobs_dispatch();
 	runtime_refill(rt);
 }
 
@@ -436,4 +427,22 @@ job_lost(struct job *job)
 	client->job = NULL;
 	job_free(job);
 	client_close(client);
+}
+
+
+void
+jobs_refuse(void)
+{
+	unsigned     i, k;
+	struct job  *job;
+
+	for (i = 0; i < config.runtimes; i++) {
+		for (k = 0; k < runtimes[i].tiers; k++) {
+			while ((job = TAILQ_FIRST(&runtimes[i].tier[k].queue))
+			       != NULL)
+			{
+				job_busy(job, "stopping", 1);
+			}
+		}
+	}
 }

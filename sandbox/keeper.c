@@ -57,7 +57,9 @@ keeper_start(void)
 {
 	int         ends[2], error;
 	char        c;
+	pid_t       pid;
 	ssize_t     n;
+	sigset_t    all, old;
 	static int  its[2];   /* the keeper reads it while ours changes */
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
@@ -68,9 +70,18 @@ keeper_start(void)
 	its[0] = ends[0];
 	its[1] = ends[1];
 
-	/* No exit signal: an invisible child. */
+	/* It must not run the handlers of a program that signals its group. */
 
-	if (clone(keeper_main, stack + STACK_SIZE, CLONE_VM, its) > 0) {
+	(void) sigfillset(&all);
+	(void) sigprocmask(SIG_SETMASK, &all, &old);
+
+	/* No exit signal: wait() does not see it. */
+
+	pid = clone(keeper_main, stack + STACK_SIZE, CLONE_VM, its);
+
+	(void) sigprocmask(SIG_SETMASK, &old, NULL);
+
+	if (pid > 0) {
 
 		/* Now a keeper that failed is the end of the stream. */
 

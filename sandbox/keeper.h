@@ -7,7 +7,7 @@
  * memory, and for an interpreter that takes longer than most programs run.
  * A process that shares the memory (CLONE_VM) leaves the teardown to the last
  * of the two, so the end of the run is known at once, and the memory goes
- * when the jail is killed, after the answer.
+ * when the keeper, which dies with the run, has been torn down.
  *
  * The keeper has everything the run has: jail, uid, cgroups, limits.  User
  * code can write to its memory, so it is in seccomp's strict mode: it can
@@ -20,7 +20,7 @@
 
 /*
  * Starts the keeper and returns 0 when it is in strict mode, or -1 with
- * errno.  It is no child that wait() would return.  To be called with all
+ * errno.  It is no child that wait() returns.  To be called with all
  * but the seccomp policy in force.
  */
 int keeper_start(void);

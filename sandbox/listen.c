@@ -90,6 +90,15 @@ listener_readable(evutil_socket_t fd, short what, void *data)
 	(void) what;
 
 	for (i = 0; i < ACCEPT_TURN; i++) {
+
+		/* Descriptors are for the runs first. */
+
+		if (counters.clients >= CLIENTS_MAX) {
+			log_warn("%d connections are open", CLIENTS_MAX);
+			listener_pause(l);
+			return;
+		}
+
 		s = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (s < 0) {
@@ -139,7 +148,17 @@ find_peers(void)
 static void
 remove_stale(const struct sockaddr_un *sun)
 {
-	int  fd, rc;
+	int          fd, rc;
+	struct stat  st;
+
+	if (lstat(sun->sun_path, &st) != 0) {
+		return;
+	}
+
+	if (!S_ISSOCK(st.st_mode)) {
+		errno = EEXIST;
+		fatal("\"%s\" is no socket", sun->sun_path);
+	}
 
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	rc = connect(fd, (const struct sockaddr *) sun, sizeof(*sun));

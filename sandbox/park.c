@@ -17,6 +17,7 @@
 #include "codeexecd.h"
 
 #define TMPFS_SUPER_MAGIC  0x01021994
+#define OVERDUE_S          10
 
 static void  run_parked(evutil_socket_t fd, short what, void *data);
 static void  slot_park(struct slot *slot);
@@ -65,7 +66,7 @@ slot_fork(struct slot *slot)
 			fds[FORK_CGROUPS + i] = slot->cgroup.procs[i];
 		}
 
-		rc = runtime_fork(slot, fds, FORK_CGROUPS + i);
+		rc = tier_fork(slot, fds, FORK_CGROUPS + i);
 	}
 
 	slot->control = sockets[0];
@@ -100,9 +101,27 @@ bury_all(int *fds, unsigned nfds)
 }
 
 
+/* Somebody who should have answered has died, or could not. */
+
+static void
+slot_overdue(evutil_socket_t fd, short what, void *data)
+{
+	struct slot  *slot = data;
+
+	(void) fd;
+	(void) what;
+
+	log_warn("a run of \"%s\" was not made within %d s",
+	    slot->tier->config->name, OVERDUE_S);
+	slot_fail(slot);
+}
+
+
 void
 slot_prepare(struct slot *slot, struct tier *tier)
 {
+	struct timeval  tv = { OVERDUE_S, 0 };
+
 	slot->tier = tier;
 	slot->serial++;
 	slot->reaped = slot->locked = slot->signaled = false;
@@ -112,7 +131,11 @@ slot_prepare(struct slot *slot, struct tier *tier)
 	if (runtime_build(slot) != 0) {
 		slot_state(slot, SLOT_EMPTY);
 		runtime_pause(slot->runtime);
+		return;
 	}
+
+	(void) evtimer_assign(&slot->overdue, loop, slot_overdue, slot);
+	(void) evtimer_add(&slot->overdue, &tv);
 }
 
 
@@ -230,22 +253,22 @@ is_locked(struct slot *slot, pid_t pid, const char *seccomp)
 static bool
 is_locked_down(struct slot *slot)
 {
-	pid_t     run, keeper, pids[2];
-	unsigned  n;
+	pid_t  run, keeper, pids[2];
 
 	run = run_pid(slot);
 
-	n = cgroup_members(&slot->cgroup, pids, 2);
-
-	if (n != 0) {
-		if (n != 2 || (pids[0] != run && pids[1] != run)) {
+	if (slot->cgroup.dir >= 0) {
+		if (cgroup_members(&slot->cgroup, pids, 2) != 2
+		    || (pids[0] != run && pids[1] != run)) {
 			return false;
 		}
 
 		keeper = pids[0] == run ? pids[1] : pids[0];
 		slot->keeper = (int) syscall(SYS_pidfd_open, keeper, 0);
 
-		if (!is_locked(slot, keeper, "\nSeccomp:\t1\n")) {
+		if (slot->keeper < 0
+		    || !is_locked(slot, keeper, "\nSeccomp:\t1\n"))
+		{
 			return false;
 		}
 	}
@@ -268,10 +291,11 @@ slot_park(struct slot *slot)
 		return;
 	}
 
+	(void) evtimer_del(&slot->overdue);
 	slot->runtime->pauses = 0;
 
 	slot_state(slot, SLOT_PARKED);
-	jobs_dispatch(slot->runtime);
+	jobs_dispatch();
 	runtime_refill(slot->runtime);
 }
 

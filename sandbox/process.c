@@ -48,13 +48,19 @@ process_init(struct process *p, event_callback_fn restart, void *data)
 static void
 orphan_exited(evutil_socket_t fd, short what, void *data)
 {
-	siginfo_t       info;
+	siginfo_t       info = { .si_pid = 0 };
 	struct orphan  *o = data;
 
 	(void) fd;
 	(void) what;
 
-	(void) waitid(P_PIDFD, (id_t) o->pidfd, &info, WEXITED | WNOHANG);
+	if (waitid(P_PIDFD, (id_t) o->pidfd, &info, WEXITED | WNOHANG) == 0
+	    && info.si_pid == 0)
+	{
+		(void) event_add(&o->exited, NULL);
+		return;
+	}
+
 	(void) close(o->pidfd);
 	free(o);
 }
@@ -130,7 +136,8 @@ process_watch(struct process *p, event_callback_fn exited,
 
 /*
  * In the child, already in the pen's pid namespace.  It becomes the pen's
- * root, which is nobody on the host; interpreters want some place to write
+ * root, which is nobody on the host.  The builder may be in the network of a
+ * slot, which is the jail's alone; interpreters want some place to write
  * while they start.
  */
 
@@ -140,7 +147,7 @@ enter_pen(int builder)
 	if (setns(builder, NAMESPACES) != 0
 	    || setresgid(0, 0, 0) != 0
 	    || setresuid(0, 0, 0) != 0
-	    || unshare(CLONE_NEWNS) != 0
+	    || unshare(CLONE_NEWNS | CLONE_NEWNET) != 0
 	    || mount("tmpfs", "/home", "tmpfs", MS_NOSUID | MS_NODEV,
 	             "mode=0755,size=64m") != 0
 	    || prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)

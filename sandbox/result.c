@@ -76,7 +76,7 @@ add_result(struct evbuffer *out, struct job *job, unsigned files,
 	    "\"memory_kb\":%llu,\"truncated\":%s,\"stdout_size\":%zu,"
 	    "\"stderr_size\":%zu,\"files\":%u,\"files_size\":%llu}",
 	    job->id, job_status(job, slot), code, sig,
-	    (unsigned long long) (now_us() - job->started),
+	    (unsigned long long) (slot->ended - job->started),
 	    (unsigned long long) cpu_us(slot),
 	    (unsigned long long) (job->started - job->submitted),
 	    (unsigned long long) memory_kb(slot),

@@ -134,6 +134,12 @@ builder_message(evutil_socket_t fd, short what, void *data)
 			return;
 		}
 
+		/* Its descriptors did not fit: the slot is overdue one day. */
+
+		if (n < 0 && errno == EBADMSG) {
+			continue;
+		}
+
 		if (n <= 0) {
 			log_warn("the builder of \"%s\" closed its socket",
 			    rt->config->name);
@@ -317,11 +323,38 @@ say_ready(void)
 }
 
 
+/* Takes slots for a tier until it has so many ahead; -1 to give up. */
+
+static int
+refill_tier(struct tier *tier, uint64_t wanted)
+{
+	struct slot     *slot;
+	struct runtime  *rt = tier->runtime;
+
+	while (tier->warm && tier->ahead < wanted) {
+		slot = free_slot(rt);
+		if (slot == NULL) {
+			return -1;
+		}
+
+		slot_prepare(slot, tier);
+
+		if (rt->paused) {
+			return -1;
+		}
+	}
+
+	return 0;
+}
+
+
+/* Every tier gets its spare runs before one gets more for its queue. */
+
 void
 runtime_refill(struct runtime *rt)
 {
 	unsigned      i;
-	struct slot  *slot;
+	uint64_t      more;
 	struct tier  *tier;
 
 	if (stopping || rt->paused || rt->state != RUNTIME_UP) {
@@ -331,19 +364,17 @@ runtime_refill(struct runtime *rt)
 	for (i = 0; i < rt->tiers; i++) {
 		tier = &rt->tier[i];
 
-		while (tier->warm
-		       && tier->ahead < tier->config->spare + tier->queued)
-		{
-			slot = free_slot(rt);
-			if (slot == NULL) {
-				return;
-			}
+		if (refill_tier(tier, tier->config->spare) != 0) {
+			return;
+		}
+	}
 
-			slot_prepare(slot, tier);
+	for (i = 0; i < rt->tiers; i++) {
+		tier = &rt->tier[i];
+		more = tier->queued < config.runs ? tier->queued : config.runs;
 
-			if (rt->paused) {
-				return;
-			}
+		if (refill_tier(tier, tier->config->spare + more) != 0) {
+			return;
 		}
 	}
 

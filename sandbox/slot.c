@@ -55,7 +55,7 @@ slot_count(struct slot *slot, enum slot_state state)
 	was = slot->state == SLOT_RUNNING || slot->state == SLOT_ENDED;
 	is = state == SLOT_RUNNING || state == SLOT_ENDED;
 
-	slot->runtime->running += (unsigned) is - (unsigned) was;
+	counters.running += (uint64_t) is - (uint64_t) was;
 }
 
 
@@ -74,7 +74,7 @@ slot_empty(struct slot *slot)
 	slot->tier = NULL;
 
 	runtime_refill(slot->runtime);
-	jobs_dispatch(slot->runtime);
+	jobs_dispatch();
 }
 
 
@@ -115,6 +115,10 @@ close_run(struct slot *slot)
 		close_event(&slot->output[i], &slot->readable[i]);
 	}
 
+	if (event_initialized(&slot->overdue)) {
+		(void) evtimer_del(&slot->overdue);
+	}
+
 	close_fd(&slot->keeper);
 	close_fd(&slot->home);
 }
@@ -136,6 +140,7 @@ slot_reap(struct slot *slot)
 	}
 
 	slot->reaped = true;
+	slot->ended = now_us();
 	slot->signaled = info.si_code != CLD_EXITED;
 	slot->status = info.si_status;
 
@@ -171,6 +176,7 @@ slot_kill(struct slot *slot)
 	if (slot->state == SLOT_BUILDING || slot->state == SLOT_FORKING
 	    || slot->state == SLOT_PARKED)
 	{
+		(void) evtimer_del(&slot->overdue);
 		slot_state(slot, SLOT_DYING);
 		slot_bury(slot);
 	}
@@ -240,11 +246,19 @@ slot_jail_exited(evutil_socket_t fd, short what, void *data)
 static bool
 is_alone(struct slot *slot)
 {
+	int            n, keepers;
 	struct pollfd  keeper = { .fd = slot->keeper, .events = POLLIN };
 
-	return slot->jail < 0
-	    || cgroup_count(&slot->cgroup)
-	        == (slot->keeper >= 0 && poll(&keeper, 1, 0) == 0);
+	if (slot->jail < 0) {
+		return true;
+	}
+
+	/* In this order: a keeper that ends in between makes it "no". */
+
+	n = cgroup_count(&slot->cgroup);
+	keepers = slot->keeper >= 0 && poll(&keeper, 1, 0) == 0;
+
+	return n == keepers;
 }
 
 
@@ -371,7 +385,10 @@ slot_conclude(struct slot *slot)
 		    NULL, 0);
 	}
 
+	/* Its place among the running is free, though the slot is not yet. */
+
 	slot_state(slot, SLOT_DYING);
+	jobs_dispatch();
 	slot_bury(slot);
 }
 

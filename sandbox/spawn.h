@@ -26,6 +26,7 @@
 #define SPAWN_FILTER_FD    4   /* memfd, struct sock_filter[]: the policy */
 
 #define SPAWN_FDS_MAX      12
+#define SLOTS_MAX          4096
 
 /* The one uid and gid that exist inside a jail. */
 

@@ -17,25 +17,22 @@ client_state(struct client *c)
 {
 	int              n;
 	size_t           used;
-	char             text[8192];
-	unsigned         i, k, running;
+	char             text[16384];
+	unsigned         i, k;
 	struct tier     *tier;
 	struct runtime  *rt;
 
-	for (i = running = 0; i < config.runtimes; i++) {
-		running += runtimes[i].running;
-	}
-
 	n = snprintf(text, sizeof(text), "{\"pid\":%d,\"runs_started\":%llu,"
 	    "\"runs_finished\":%llu,\"runs_aborted\":%llu,\"runs_lost\":%llu,"
-	    "\"rejected\":%llu,\"busy\":%llu,\"running\":%u,\"queued\":%llu,"
+	    "\"rejected\":%llu,\"busy\":%llu,\"running\":%llu,\"queued\":%llu,"
 	    "\"clients\":%llu,\"slots\":%llu,\"runtimes\":[", (int) getpid(),
 	    (unsigned long long) counters.started,
 	    (unsigned long long) counters.finished,
 	    (unsigned long long) counters.aborted,
 	    (unsigned long long) counters.lost,
 	    (unsigned long long) counters.rejected,
-	    (unsigned long long) counters.busy, running,
+	    (unsigned long long) counters.busy,
+	    (unsigned long long) counters.running,
 	    (unsigned long long) counters.queued,
 	    (unsigned long long) counters.clients,
 	    (unsigned long long) config.slots);

@@ -9,7 +9,7 @@
  *   /bin /lib …  as in the rootfs (symbolic links on merged-usr systems)
  *   /etc         generated, and a few binds   ro nosuid nodev noexec
  *   /opt/codeexec  the runtimes            ro nosuid nodev
- *   /dev         tmpfs with six nodes      ro nosuid noexec
+ *   /dev         tmpfs with five nodes      ro nosuid noexec
  *   /proc        of the pen; each jail mounts its own over it
  *   /home        empty; each jail mounts its tmpfs here
  *   /tmp, /dev/shm  symbolic links into /home: one size limit covers all

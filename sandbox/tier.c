@@ -95,6 +95,10 @@ zygote_message(evutil_socket_t fd, short what, void *data)
 			return;
 		}
 
+		if (n < 0 && errno == EBADMSG) {
+			continue;
+		}
+
 		if (n <= 0) {
 			zygote_down(tier);
 			return;
@@ -181,11 +185,16 @@ fork_into_pen(struct tier *tier, struct clone_args *args)
 void
 zygote_start(struct tier *tier)
 {
-	pid_t              pid, wanted = ZYGOTE_PID + (pid_t) tier->number;
+	pid_t              pid, wanted;
 	struct clone_args  args = {
 		.set_tid = (uintptr_t) &wanted,
 		.set_tid_size = 1
 	};
+
+	/* After a failure the old one may still be around. */
+
+	wanted = ZYGOTE_PID + (pid_t) (tier->number
+	    + TIERS_MAX * (tier->zygote.failures % 64));
 
 	pid = fork_into_pen(tier, &args);
 
@@ -220,7 +229,7 @@ zygote_restart(evutil_socket_t fd, short what, void *data)
 
 
 int
-runtime_fork(struct slot *slot, const int *fds, unsigned nfds)
+tier_fork(struct slot *slot, const int *fds, unsigned nfds)
 {
 	struct tier        *tier = slot->tier;
 	struct limits      *l = &config.limits;
@@ -231,7 +240,9 @@ runtime_fork(struct slot *slot, const int *fds, unsigned nfds)
 		.data_size = (hierarchies_have & HAS_MEMORY) ? 0 : l->memory,
 		.open_files = (uint32_t) l->open_files,
 		.processes = (uint32_t) l->processes + 1,  /* the keeper */
-		.cpu_seconds = (uint32_t) (l->max_wall_ms / 1000 + 1)
+		.cpu_seconds = (uint32_t) ((l->max_wall_ms / 1000 + 1)
+		    * (l->cpus > 0 ? (uint64_t) l->cpus + 1
+		       : (uint64_t) sysconf(_SC_NPROCESSORS_ONLN)))
 	};
 
 	if (!tier->warm) {
@@ -285,7 +296,7 @@ contains_word(const char *text, size_t size, const char *word)
 /* A wrong guess costs time, never correctness: every tier can import all. */
 
 struct tier *
-runtime_choose(struct runtime *rt, const char *code, size_t size)
+tier_choose(struct runtime *rt, const char *code, size_t size)
 {
 	unsigned             i, k;
 	const struct names  *when;

@@ -4,6 +4,7 @@
 
 #define _GNU_SOURCE
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -87,7 +88,7 @@ fatal(const char *fmt, ...)
 	va_end(args);
 
 	log_warn("fatal: %s: %s", message, strerror(error));
-	exit(1);
+	_exit(1);
 }
 
 
@@ -169,4 +170,22 @@ read_file(const char *path, char *buffer, size_t size)
 	buffer[got] = '\0';
 
 	return (ssize_t) got;
+}
+
+
+bool
+is_name(const char *s, const char *more, size_t max)
+{
+	size_t  n;
+
+	for (n = 0; s[n] != '\0'; n++) {
+		if (n == max || (!isalnum((unsigned char) s[n])
+		                 && strchr("._-", s[n]) == NULL
+		                 && strchr(more, s[n]) == NULL))
+		{
+			return false;
+		}
+	}
+
+	return n > 0;
 }

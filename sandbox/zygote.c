@@ -86,7 +86,7 @@ one_thread(void)
 }
 
 
-/* The highest one open; the directory's own is not counted. */
+/* None above last is open, but for the directory itself. */
 
 static int
 only_descriptors(int last)

@@ -291,12 +291,17 @@ $t->honest('no harm is done');
 
 # Variables that nginx would not send
 
-for my $vars ('x', '{"a":', "\xff") {
+for my $case (['x', 'REJECT'], ['[1]', 'REJECT'], ["\xff", 'REJECT'],
+	['{"a":', 'RESULT'])
+{
+	my ($vars, $type) = @$case;
+
 	$socket = $t->dial;
 	write_all($socket, Test::Codeexec::Real::job_frames('print(1)',
 		vars => $vars));
 	$answer = Test::Codeexec::Real::read_answer($socket);
-	is($answer && $answer->{status}, 'error', 'variables: bad JSON is an error');
+	is($answer && $answer->{type}, $type, 'variables: refused or an error');
+	isnt($answer && $answer->{status}, 'ok', 'not run with them');
 }
 
 # A peer that never reads: others are served.
