@@ -134,6 +134,31 @@ watch_signals(void)
 }
 
 
+/* Deadlines are of the precise clock: with the other one a run could be
+ * stopped some milliseconds before its time. */
+
+static struct event_base *
+new_loop(void)
+{
+	struct event_base    *base;
+	struct event_config  *options;
+
+	options = event_config_new();
+
+	if (options == NULL
+	    || event_config_set_flag(options, EVENT_BASE_FLAG_PRECISE_TIMER)
+	        != 0)
+	{
+		return NULL;
+	}
+
+	base = event_base_new_with_config(options);
+	event_config_free(options);
+
+	return base;
+}
+
+
 static int
 serve(const char *pid_path)
 {
@@ -144,7 +169,7 @@ serve(const char *pid_path)
 
 	clean_process();
 
-	loop = event_base_new();
+	loop = new_loop();
 	filter_fd = filter_compile();
 
 	if (loop == NULL || filter_fd < 0) {
