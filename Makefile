@@ -170,9 +170,10 @@ $(BUILD)/codeexecd: $(DAEMON_OBJ)
 	$(call say,link)
 	$(Q)$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(DAEMON_LIBS)
 
+# Static: it forks for each run, and a fork copies every mapping of a library.
 $(BUILD)/codeexec-builder: $(BUILDER_OBJ)
 	$(call say,link)
-	$(Q)$(CC) $(LINK) -o $@ $^
+	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^
 
 $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
 	$(call say,link)

@@ -187,6 +187,11 @@ open_files(struct cgroup *cg, const struct hierarchy *h, const char *dir)
 		cg->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 
+	if (h->has & HAS_CPU) {
+		cg->weight = cgroup_open_in(dir, O_WRONLY, "%s",
+		    v2 ? "cpu.weight" : "cpu.shares");
+	}
+
 	if (h->has & HAS_CPUACCT) {
 		cg->cpu = cgroup_open_in(dir, O_RDONLY, "cpuacct.usage");
 
@@ -206,7 +211,7 @@ cgroup_open(struct cgroup *cg, unsigned slot)
 	memset(cg, 0, sizeof(*cg));
 
 	cg->memory_peak = cg->memory_events = -1;
-	cg->cpu = cg->pids = cg->dir = -1;
+	cg->cpu = cg->pids = cg->dir = cg->weight = -1;
 
 	for (i = 0; i < n_hierarchies; i++) {
 		h = &hierarchies[i];
@@ -243,9 +248,31 @@ cpu_total(const struct cgroup *cg)
 }
 
 
+/* Somebody waits for a run that has a job, nobody for one that is made. */
+
+static void
+set_weight(const struct cgroup *cg, const char *weight)
+{
+	if (cg->weight >= 0
+	    && pwrite(cg->weight, weight, strlen(weight), 0) < 0)
+	{
+		log_warn("CPU weight: %s", strerror(errno));
+	}
+}
+
+
+void
+cgroup_prepare(struct cgroup *cg)
+{
+	set_weight(cg, "32");
+}
+
+
 void
 cgroup_begin(struct cgroup *cg)
 {
+	set_weight(cg, "1024");
+
 	cg->cpu_base = cpu_total(cg);
 	cg->oom_base = read_field(cg->memory_events, "oom_kill");
 

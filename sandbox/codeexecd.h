@@ -166,12 +166,14 @@ struct cgroup {
 	int       memory_events;
 	int       cpu;
 	int       pids;
+	int       weight;
 	int       dir;                   /* where pids is */
 	uint64_t  cpu_base;              /* microseconds when the job began */
 	uint64_t  oom_base;
 };
 
 void  cgroup_open(struct cgroup *cg, unsigned slot);
+void  cgroup_prepare(struct cgroup *cg);     /* a run is about to be made */
 void  cgroup_begin(struct cgroup *cg);       /* a job is about to start */
 
 

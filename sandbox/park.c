@@ -126,6 +126,7 @@ slot_prepare(struct slot *slot, struct tier *tier)
 	slot->serial++;
 	slot->reaped = slot->locked = slot->signaled = false;
 
+	cgroup_prepare(&slot->cgroup);
 	slot_state(slot, SLOT_BUILDING);
 
 	if (runtime_build(slot) != 0) {
