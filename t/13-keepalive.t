@@ -123,7 +123,9 @@ for my $how (qw/cut garbage/) {
 
 fresh();
 is(run('hang', uri => '/quick')->status, 504, 'timeout, run');
-is($fake->wait_for('eof')->{state}, 'run', 'timeout, connection closed');
+ok(wait_until(3, sub {
+	grep { $_->{state} eq 'run' } $fake->events('eof');
+}), 'timeout, connection closed');
 answer_is(run('ok'), 200, $output, 'timeout, next run');
 is($fake->connections, 2, 'timeout, connection not reused');
 
