@@ -190,7 +190,7 @@ sub accept_all ($self, $listener) {
 
 		if (!$pid) {
 			close $listener;
-			my $c = Test::FakeSandbox::Connection->new(
+			my $c = ((ref $self) . '::Connection')->new(
 				$socket, $n, $self->{log});
 			eval { $self->serve($c); 1 }
 				or $c->note(died => why => "$@");
