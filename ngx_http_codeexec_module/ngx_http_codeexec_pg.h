@@ -89,9 +89,8 @@ struct ngx_http_codeexec_pg_job_s {
 
     ngx_int_t                         status;    /* NGX_OK, 500, 503, 504 */
     PGresult                         *result;    /* of the last execution if
-                                                    NGX_OK; set it to NULL to
-                                                    keep it, it is cleared
-                                                    otherwise */
+                                                    NGX_OK, else NULL; it is
+                                                    the handler's to clear */
     ngx_msec_t                        time;      /* from submit() on */
     u_char                            sqlstate[6];  /* or "" */
 
@@ -100,11 +99,72 @@ struct ngx_http_codeexec_pg_job_s {
     ngx_queue_t                       queue;
     ngx_http_codeexec_pg_pool_t      *pool;
     ngx_http_codeexec_pg_connection_t  *connection;  /* that executes it */
-    ngx_event_t                       timer;     /* while waiting */
+    ngx_msec_t                        begun;
+    ngx_msec_t                        queued;
 
-    unsigned                          submitted:1;
     unsigned                          waiting:1;
     unsigned                          retried:1;
+};
+
+
+/* One address of the server; strings are NULL where libpq's default is meant. */
+
+typedef struct {
+    char                             *host;      /* name, or directory */
+    char                             *hostaddr;
+    char                             *port;
+} ngx_http_codeexec_pg_host_t;
+
+
+struct ngx_http_codeexec_pg_pool_s {
+    ngx_str_t                         name;
+    u_char                           *file_name;
+    ngx_uint_t                        line;
+
+    /* configuration; see docs/directives.md */
+
+    ngx_array_t                       keywords;  /* char *, what libpq takes, */
+    ngx_array_t                       values;    /* but for the host */
+    ngx_array_t                       hosts;
+    ngx_str_t                         password;
+
+    ngx_uint_t                        max_connections;
+    ngx_uint_t                        max_requests;    /* 0: no limit */
+    ngx_uint_t                        queue_size;
+    ngx_msec_t                        queue_timeout;
+    ngx_msec_t                        connect_timeout;
+    ngx_msec_t                        query_timeout;
+    ngx_msec_t                        idle_timeout;
+    ngx_msec_t                        max_age;         /* 0: no limit */
+    ngx_msec_t                        sweep;           /* 0: off */
+    ngx_flag_t                        prepare;
+
+    /* state, in each worker */
+
+    ngx_http_codeexec_pg_connection_t  *connections;  /* all of them */
+    ngx_queue_t                       closed;    /* connections to be opened */
+    ngx_queue_t                       idle;      /* used last comes first */
+    ngx_uint_t                        nopening;
+    ngx_uint_t                        nbusy;     /* drained ones included */
+
+    ngx_queue_t                       waiting;   /* jobs, in order */
+    ngx_uint_t                        nwaiting;
+    ngx_event_t                       timer;     /* of the first of them */
+    ngx_queue_t                       refused;   /* jobs, until the event */
+    ngx_event_t                       refuse;    /* that was posted for them */
+
+    ngx_event_t                       backoff;
+    ngx_uint_t                        failures;  /* in a row */
+    ngx_uint_t                        host;      /* that worked last */
+
+    ngx_event_t                       sweeper;
+    ngx_http_codeexec_pg_job_t        sweep_job;
+    ngx_http_codeexec_pg_args_t       sweep_args;
+    u_char                            sweep_batch[8];
+
+    unsigned                          stores:1;  /* it is stored to */
+    unsigned                          plain:1;   /* the table has three columns
+                                                    only */
 };
 
 
@@ -138,6 +198,123 @@ char *ngx_http_codeexec_pg_block(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_http_codeexec_pg_postconfiguration(ngx_conf_t *cf);
 ngx_int_t ngx_http_codeexec_pg_init_process(ngx_cycle_t *cycle);
 void ngx_http_codeexec_pg_exit_process(ngx_cycle_t *cycle);
+
+
+/* The rest is private to the files of the client. */
+
+
+typedef struct {
+    const char                       *name;      /* once prepared */
+    const char                       *text;
+    const char                       *plain;     /* for a table of the columns
+                                                    id, filename and data; NULL
+                                                    if there is none */
+    int                               nargs;
+    Oid                               types[NGX_HTTP_CODEEXEC_PG_ARGS];
+} ngx_http_codeexec_pg_statement_t;
+
+
+typedef enum {
+    ngx_http_codeexec_pg_closed = 0,
+    ngx_http_codeexec_pg_connecting,
+    ngx_http_codeexec_pg_preparing,
+    ngx_http_codeexec_pg_idle,
+    ngx_http_codeexec_pg_busy,
+    ngx_http_codeexec_pg_draining
+} ngx_http_codeexec_pg_state_e;
+
+
+struct ngx_http_codeexec_pg_connection_s {
+    ngx_http_codeexec_pg_pool_t      *pool;
+    ngx_http_codeexec_pg_state_e      state;
+    ngx_queue_t                       queue;     /* of pool->closed or idle */
+
+    PGconn                           *conn;      /* NULL when closed */
+    ngx_connection_t                 *c;         /* libpq's socket in nginx */
+    ngx_event_t                       start;     /* posted */
+    ngx_event_t                       timer;
+    ngx_msec_t                        deadline;  /* the timer may be earlier */
+
+    ngx_uint_t                        host;      /* index in pool->hosts */
+    ngx_uint_t                        tried;     /* hosts that failed */
+
+    ngx_http_codeexec_pg_job_t       *job;       /* when busy */
+    PGresult                         *result;    /* the first that failed, or
+                                                    the last */
+    ngx_uint_t                        requests;
+    ngx_msec_t                        opened;
+
+    unsigned                          pipeline:1;
+    unsigned                          sending:1; /* not all was flushed */
+    unsigned                          failed:1;  /* so is result */
+    unsigned                          large:1;   /* its buffers have grown */
+    unsigned                          plain:1;   /* prepared for three columns */
+};
+
+
+typedef struct {
+    ngx_array_t                       pools;     /* of pointers */
+} ngx_http_codeexec_pg_main_conf_t;
+
+
+/* What an error means for the connection and the job. */
+
+typedef enum {
+    ngx_http_codeexec_pg_error = 0,  /* of the statement: 500 */
+    ngx_http_codeexec_pg_unavailable,  /* 503 */
+    ngx_http_codeexec_pg_timed_out,  /* 504 */
+    ngx_http_codeexec_pg_again,      /* the same may work when repeated */
+    ngx_http_codeexec_pg_reconnect,  /* it may on another connection */
+    ngx_http_codeexec_pg_old_table   /* the added columns are missing */
+} ngx_http_codeexec_pg_error_e;
+
+
+/* _pg_connection.c; it calls the functions of the pool from events only */
+
+void ngx_http_codeexec_pg_init_connection(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_http_codeexec_pg_connection_t *pg, ngx_log_t *log);
+void ngx_http_codeexec_pg_connect(ngx_http_codeexec_pg_connection_t *pg);
+/* NGX_ERROR if it could not be sent, and the connection is closed. */
+ngx_int_t ngx_http_codeexec_pg_execute(ngx_http_codeexec_pg_connection_t *pg,
+    ngx_http_codeexec_pg_job_t *job);
+/* The job of a busy connection goes away. */
+void ngx_http_codeexec_pg_abandon(ngx_http_codeexec_pg_connection_t *pg);
+void ngx_http_codeexec_pg_close(ngx_http_codeexec_pg_connection_t *pg);
+void ngx_http_codeexec_pg_set_timer(ngx_http_codeexec_pg_connection_t *pg,
+    ngx_msec_t timeout);
+
+/* _pg_pool.c */
+
+void ngx_http_codeexec_pg_set_state(ngx_http_codeexec_pg_connection_t *pg,
+    ngx_http_codeexec_pg_state_e state);
+void ngx_http_codeexec_pg_opened(ngx_http_codeexec_pg_connection_t *pg);
+/* No host could be connected to; the connection is closed. */
+void ngx_http_codeexec_pg_not_opened(ngx_http_codeexec_pg_connection_t *pg);
+/* All results were read. */
+void ngx_http_codeexec_pg_finish(ngx_http_codeexec_pg_connection_t *pg);
+/* The connection is of no use any more.  Status is for its job, NGX_DECLINED
+   if that may be tried elsewhere. */
+void ngx_http_codeexec_pg_lost(ngx_http_codeexec_pg_connection_t *pg,
+    ngx_int_t status, const char *reason);
+void ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_pool_t *pool);
+
+/* _pg_statement.c */
+
+const char *ngx_http_codeexec_pg_text(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_uint_t i);
+ngx_http_codeexec_pg_error_e ngx_http_codeexec_pg_classify(
+    const PGresult *res, const char **sqlstate);
+ngx_str_t ngx_http_codeexec_pg_message(const char *message);
+
+extern ngx_http_codeexec_pg_statement_t  ngx_http_codeexec_pg_statements[];
+
+/* _pg_sweep.c */
+
+void ngx_http_codeexec_pg_init_sweep(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_cycle_t *cycle);
+
+
+extern ngx_module_t  ngx_http_codeexec_module;
 
 
 #endif /* _NGX_HTTP_CODEEXEC_PG_H_INCLUDED_ */
