@@ -98,11 +98,11 @@ sub program ($name, $in, @arg) {
 sub exec_program ($name, $in, @arg) {
 	delete @ENV{ grep { /^(?:PG|LC_|LANG)/ } keys %ENV };
 	$ENV{HOME} = '/nonexistent';
+	open STDIN, '<', $in;
+	open STDERR, '>&', \*STDOUT;
 	become_postgres();
 	die_with_parent();
 	chdir '/';
-	open STDERR, '>&', \*STDOUT;
-	open STDIN, '<', $in;
 	alarm 0;
 	$SIG{PIPE} = 'DEFAULT';
 	{ no warnings; exec { bindir() . "/$name" } $name, @arg }
@@ -406,25 +406,35 @@ sub bytea ($bytes) {
 
 # Runs a file with the real psql.
 
-sub load ($self, $file, @arg) {
-	my ($out, $good) = program(psql => '/dev/null', qw/-X -q -v/,
-		'ON_ERROR_STOP=1', '-h', $self->{dir}, '-p', $self->{port},
-		'-U', $USER, '-d', $USER, @arg, '-f', $file);
+sub load ($self, $file, $dbname = $USER) {
+	my ($out, $good) = program(psql => $file, qw/-X -q -v ON_ERROR_STOP=1
+		-U postgres/, '-h', $self->{dir}, '-p', $self->{port}, '-d',
+		$dbname);
 	$good or die "$file: $out\n";
-	return $out;
+	return $self;
 }
 
-sub schema ($self) {
-	$self->load("$Test::Codeexec::ROOT/conf/schema.sql");
+# Another database.
+
+sub database ($self, $name) {
+	$self->psql("CREATE DATABASE $name OWNER $USER");
+	return $self;
+}
+
+# The table as it is meant to be, with roles that may do no more than they must.
+
+sub schema ($self, $dbname = $USER) {
+	$self->load("$Test::Codeexec::ROOT/conf/$_.sql", $dbname)
+		for qw/schema roles/;
 	return $self;
 }
 
 # The table as the service before made it.
 
-sub legacy_schema ($self) {
+sub legacy_schema ($self, $dbname = $USER) {
 	$self->psql("CREATE TABLE images (id SERIAL PRIMARY KEY, "
 		. 'filename VARCHAR NOT NULL UNIQUE, data BYTEA NOT NULL)',
-		user => $USER);
+		user => $USER, dbname => $dbname);
 	return $self;
 }
 
@@ -433,11 +443,14 @@ sub legacy_schema ($self) {
 
 sub image ($self, $name, %member) {
 	my $data = delete $member{sql} // bytea(delete $member{data} // '');
+	my %arg = map { $_ => delete $member{$_} } grep { exists $member{$_} }
+		qw/user dbname/;
 	my @columns = sort keys %member;
 
 	$self->psql('INSERT INTO images ('
 		. join(', ', qw/filename data/, @columns) . ') VALUES ('
-		. join(', ', quote($name), $data, @member{@columns}) . ')');
+		. join(', ', quote($name), $data, @member{@columns}) . ')',
+		%arg);
 	return $name;
 }
 
@@ -608,8 +621,8 @@ message; C<< psql($sql, user => $role) >> opens a session for it.
 C<client>, C<Test::Postgres::Client-E<gt>new($db)> and their C<query>,
 C<send_query> and C<answer> are for sessions that hold locks.
 
-C<schema>, C<legacy_schema>, C<load($file)>; C<image($name, data => $bytes)>,
-C<images>; C<backends>, C<wait_backends($n)>, C<terminate_backends>;
+C<database($name)>, C<schema($dbname)>, C<legacy_schema($dbname)>,
+C<load($file)>; C<image($name, data => $bytes)>, C<images>; C<backends>, C<wait_backends($n)>, C<terminate_backends>;
 C<quote($text)>, C<bytea($bytes)>.
 
 =cut
