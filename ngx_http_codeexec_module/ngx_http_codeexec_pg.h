@@ -107,7 +107,7 @@ struct ngx_http_codeexec_pg_job_s {
 };
 
 
-/* One address of the server; strings are NULL where libpq's default is meant. */
+/* One address of the server; NULL stands for libpq's default. */
 
 typedef struct {
     char                             *host;      /* name, or directory */
@@ -248,7 +248,7 @@ struct ngx_http_codeexec_pg_connection_s {
     unsigned                          sending:1; /* not all was flushed */
     unsigned                          failed:1;  /* so is result */
     unsigned                          large:1;   /* its buffers have grown */
-    unsigned                          plain:1;   /* prepared for three columns */
+    unsigned                          plain:1;   /* for three columns */
 };
 
 
@@ -269,19 +269,52 @@ typedef enum {
 } ngx_http_codeexec_pg_error_e;
 
 
-/* _pg_connection.c; it calls the functions of the pool from events only */
+/* _pg_conninfo.c */
+
+char *ngx_http_codeexec_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_codeexec_pg_add_parameter(ngx_conf_t *cf,
+    ngx_http_codeexec_pg_pool_t *pool, const char *keyword,
+    const char *value);
+ngx_uint_t ngx_http_codeexec_pg_has(ngx_http_codeexec_pg_pool_t *pool,
+    const char *keyword);
+char *ngx_http_codeexec_pg_copy(ngx_conf_t *cf, const char *text, size_t len);
+
+/* _pg_connection.c */
 
 void ngx_http_codeexec_pg_init_connection(ngx_http_codeexec_pg_pool_t *pool,
     ngx_http_codeexec_pg_connection_t *pg, ngx_log_t *log);
+/* Puts libpq's socket among nginx's connections, and takes it away. */
+ngx_int_t ngx_http_codeexec_pg_attach(ngx_http_codeexec_pg_connection_t *pg);
+void ngx_http_codeexec_pg_detach(ngx_http_codeexec_pg_connection_t *pg);
+ngx_int_t ngx_http_codeexec_pg_want_write(
+    ngx_http_codeexec_pg_connection_t *pg, ngx_uint_t want);
+void ngx_http_codeexec_pg_set_timer(ngx_http_codeexec_pg_connection_t *pg,
+    ngx_msec_t timeout);
+/* Frees all but the state. */
+void ngx_http_codeexec_pg_reset(ngx_http_codeexec_pg_connection_t *pg);
+void ngx_http_codeexec_pg_close(ngx_http_codeexec_pg_connection_t *pg);
+
+/* _pg_connect.c */
+
 void ngx_http_codeexec_pg_connect(ngx_http_codeexec_pg_connection_t *pg);
+void ngx_http_codeexec_pg_start_handler(ngx_event_t *ev);
+void ngx_http_codeexec_pg_poll(ngx_http_codeexec_pg_connection_t *pg);
+void ngx_http_codeexec_pg_next_host(ngx_http_codeexec_pg_connection_t *pg,
+    const char *reason);
+void ngx_http_codeexec_pg_prepared(ngx_http_codeexec_pg_connection_t *pg);
+
+/* _pg_query.c */
+
 /* NGX_ERROR if it could not be sent, and the connection is closed. */
 ngx_int_t ngx_http_codeexec_pg_execute(ngx_http_codeexec_pg_connection_t *pg,
     ngx_http_codeexec_pg_job_t *job);
 /* The job of a busy connection goes away. */
 void ngx_http_codeexec_pg_abandon(ngx_http_codeexec_pg_connection_t *pg);
-void ngx_http_codeexec_pg_close(ngx_http_codeexec_pg_connection_t *pg);
-void ngx_http_codeexec_pg_set_timer(ngx_http_codeexec_pg_connection_t *pg,
-    ngx_msec_t timeout);
+ngx_int_t ngx_http_codeexec_pg_flush(ngx_http_codeexec_pg_connection_t *pg);
+void ngx_http_codeexec_pg_process(ngx_http_codeexec_pg_connection_t *pg);
+/* Reads and drops what comes while idle; NGX_ERROR at the end. */
+ngx_int_t ngx_http_codeexec_pg_ignore(ngx_http_codeexec_pg_connection_t *pg);
 
 /* _pg_pool.c */
 
@@ -296,7 +329,22 @@ void ngx_http_codeexec_pg_finish(ngx_http_codeexec_pg_connection_t *pg);
    if that may be tried elsewhere. */
 void ngx_http_codeexec_pg_lost(ngx_http_codeexec_pg_connection_t *pg,
     ngx_int_t status, const char *reason);
+/* Whether there is any connection, or hope for one. */
+ngx_uint_t ngx_http_codeexec_pg_alive(ngx_http_codeexec_pg_pool_t *pool);
+/* Calls the handler; neither the job nor its request is touched after. */
+void ngx_http_codeexec_pg_done(ngx_http_codeexec_pg_job_t *job,
+    ngx_int_t status);
 void ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_pool_t *pool);
+
+/* _pg_queue.c */
+
+void ngx_http_codeexec_pg_init_queue(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_log_t *log);
+/* Gives waiting jobs to idle connections, and opens what more is needed. */
+void ngx_http_codeexec_pg_dispatch(ngx_http_codeexec_pg_pool_t *pool);
+void ngx_http_codeexec_pg_enqueue(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_http_codeexec_pg_job_t *job, ngx_uint_t first);
+void ngx_http_codeexec_pg_dequeue(ngx_http_codeexec_pg_job_t *job);
 
 /* _pg_statement.c */
 

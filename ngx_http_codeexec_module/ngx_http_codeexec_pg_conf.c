@@ -16,31 +16,13 @@
 
 static char *ngx_http_codeexec_pg_option(ngx_conf_t *cf,
     ngx_command_t *dummy, void *conf);
-static char *ngx_http_codeexec_pg_conninfo(ngx_conf_t *cf,
-    ngx_command_t *cmd, void *conf);
-static ngx_int_t ngx_http_codeexec_pg_parameter(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, PQconninfoOption *option);
-static ngx_int_t ngx_http_codeexec_pg_add_parameter(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, const char *keyword,
-    const char *value);
-static ngx_uint_t ngx_http_codeexec_pg_has(ngx_http_codeexec_pg_pool_t *pool,
-    const char *keyword);
-static ngx_int_t ngx_http_codeexec_pg_hosts(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, char *hosts, char *addrs, char *ports);
-static ngx_int_t ngx_http_codeexec_pg_add_host(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, char *host, char *hostaddr,
-    char *port);
-static ngx_int_t ngx_http_codeexec_pg_resolve(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, char *host, char *port);
-static ngx_int_t ngx_http_codeexec_pg_split(ngx_conf_t *cf, char *list,
-    ngx_array_t *items);
-static char *ngx_http_codeexec_pg_copy(ngx_conf_t *cf, const char *text,
-    size_t len);
 static char *ngx_http_codeexec_pg_password_file(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static char *ngx_http_codeexec_pg_queue(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_codeexec_pg_complete(ngx_conf_t *cf,
+    ngx_http_codeexec_pg_pool_t *pool);
+static ngx_int_t ngx_http_codeexec_pg_defaults(ngx_conf_t *cf,
     ngx_http_codeexec_pg_pool_t *pool);
 static char *ngx_http_codeexec_pg_init_pool(ngx_conf_t *cf,
     ngx_http_codeexec_pg_pool_t *pool);
@@ -131,20 +113,6 @@ static ngx_command_t  ngx_http_codeexec_pg_options[] = {
       NULL },
 
       ngx_null_command
-};
-
-
-/* Of conninfo, what has no meaning here, and what has it elsewhere. */
-
-static struct {
-    const char  *keyword;
-    const char  *instead;
-} ngx_http_codeexec_pg_refused[] = {
-    { "service", "parameters" },
-    { "passfile", "\"password_file\"" },
-    { "connect_timeout", "the directive \"connect_timeout\"" },
-    { "replication", "nothing" },
-    { NULL, NULL }
 };
 
 
@@ -326,327 +294,6 @@ ngx_http_codeexec_pg_option(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
 }
 
 
-/* libpq knows both forms, "host=... dbname=..." and "postgresql://...". */
-
-static char *
-ngx_http_codeexec_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_codeexec_pg_pool_t *pool = conf;
-
-    char              *error, *hosts, *addrs, *ports;
-    ngx_int_t          rc;
-    ngx_str_t         *value, message;
-    PQconninfoOption  *options, *o;
-
-    if (pool->hosts.nelts) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    error = NULL;
-
-    options = PQconninfoParse((char *) value[1].data, &error);
-
-    if (options == NULL) {
-        message = ngx_http_codeexec_pg_message(error);
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid \"conninfo\": %V", &message);
-        PQfreemem(error);
-
-        return NGX_CONF_ERROR;
-    }
-
-    hosts = addrs = ports = NULL;
-    rc = NGX_OK;
-
-    for (o = options; o->keyword && rc == NGX_OK; o++) {
-
-        if (o->val == NULL) {
-            continue;
-        }
-
-        if (ngx_strcmp(o->keyword, "host") == 0) {
-            hosts = o->val;
-
-        } else if (ngx_strcmp(o->keyword, "hostaddr") == 0) {
-            addrs = o->val;
-
-        } else if (ngx_strcmp(o->keyword, "port") == 0) {
-            ports = o->val;
-
-        } else {
-            rc = ngx_http_codeexec_pg_parameter(cf, pool, o);
-        }
-    }
-
-    if (rc == NGX_OK) {
-        rc = ngx_http_codeexec_pg_hosts(cf, pool, hosts, addrs, ports);
-    }
-
-    PQconninfoFree(options);
-
-    return (rc == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_codeexec_pg_parameter(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, PQconninfoOption *option)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; ngx_http_codeexec_pg_refused[i].keyword; i++) {
-
-        if (ngx_strcmp(option->keyword,
-                       ngx_http_codeexec_pg_refused[i].keyword)
-            == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%s\" is not supported in \"conninfo\", "
-                               "use %s instead", option->keyword,
-                               ngx_http_codeexec_pg_refused[i].instead);
-            return NGX_ERROR;
-        }
-    }
-
-    /* hosts are tried one by one, so a second pass is not known to libpq */
-
-    if (ngx_strcmp(option->keyword, "target_session_attrs") == 0
-        && ngx_strcmp(option->val, "prefer-standby") == 0)
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"target_session_attrs=prefer-standby\" is not "
-                           "supported, use \"standby\" or \"any\" instead");
-        return NGX_ERROR;
-    }
-
-    return ngx_http_codeexec_pg_add_parameter(cf, pool, option->keyword,
-                                              option->val);
-}
-
-
-static ngx_int_t
-ngx_http_codeexec_pg_add_parameter(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, const char *keyword, const char *value)
-{
-    char  **k, **v;
-
-    k = ngx_array_push(&pool->keywords);
-    v = ngx_array_push(&pool->values);
-
-    if (k == NULL || v == NULL) {
-        return NGX_ERROR;
-    }
-
-    *k = ngx_http_codeexec_pg_copy(cf, keyword, ngx_strlen(keyword));
-    *v = ngx_http_codeexec_pg_copy(cf, value, ngx_strlen(value));
-
-    return (*k && *v) ? NGX_OK : NGX_ERROR;
-}
-
-
-static ngx_uint_t
-ngx_http_codeexec_pg_has(ngx_http_codeexec_pg_pool_t *pool,
-    const char *keyword)
-{
-    char       **k;
-    ngx_uint_t   i;
-
-    k = pool->keywords.elts;
-
-    for (i = 0; i < pool->keywords.nelts; i++) {
-
-        if (ngx_strcmp(k[i], keyword) == 0) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-/* Lists as libpq has them: of the same length, but for a single port. */
-
-static ngx_int_t
-ngx_http_codeexec_pg_hosts(ngx_conf_t *cf, ngx_http_codeexec_pg_pool_t *pool,
-    char *hosts, char *addrs, char *ports)
-{
-    char         **h, **a, **p, *port;
-    ngx_int_t      rc;
-    ngx_uint_t     i, n;
-    ngx_array_t    host, addr, portno;
-
-    if (ngx_http_codeexec_pg_split(cf, hosts, &host) != NGX_OK
-        || ngx_http_codeexec_pg_split(cf, addrs, &addr) != NGX_OK
-        || ngx_http_codeexec_pg_split(cf, ports, &portno) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    n = ngx_max(1, ngx_max(host.nelts, addr.nelts));
-
-    if ((host.nelts && host.nelts != n) || (addr.nelts && addr.nelts != n)
-        || (portno.nelts > 1 && portno.nelts != n))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"conninfo\" has lists of hosts, addresses and "
-                           "ports of different lengths");
-        return NGX_ERROR;
-    }
-
-    h = host.elts;
-    a = addr.elts;
-    p = portno.elts;
-
-    for (i = 0; i < n; i++) {
-        port = portno.nelts ? p[portno.nelts > 1 ? i : 0] : NULL;
-
-        if (addr.nelts && a[i]) {
-            rc = ngx_http_codeexec_pg_add_host(cf, pool,
-                                               host.nelts ? h[i] : NULL, a[i],
-                                               port);
-
-        } else if (host.nelts == 0 || h[i] == NULL
-                   || h[i][0] == '/' || h[i][0] == '@')
-        {
-            rc = ngx_http_codeexec_pg_add_host(cf, pool,
-                                               host.nelts ? h[i] : NULL, NULL,
-                                               port);
-
-        } else {
-            rc = ngx_http_codeexec_pg_resolve(cf, pool, h[i], port);
-        }
-
-        if (rc != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_codeexec_pg_add_host(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, char *host, char *hostaddr, char *port)
-{
-    ngx_http_codeexec_pg_host_t  *h;
-
-    h = ngx_array_push(&pool->hosts);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->host = host;
-    h->hostaddr = hostaddr;
-    h->port = port;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_codeexec_pg_resolve(ngx_conf_t *cf,
-    ngx_http_codeexec_pg_pool_t *pool, char *host, char *port)
-{
-    char        *addr;
-    size_t       len;
-    ngx_url_t    u;
-    ngx_uint_t   i;
-    u_char       text[NGX_SOCKADDR_STRLEN];
-
-    ngx_memzero(&u, sizeof(ngx_url_t));
-
-    u.url.data = (u_char *) host;
-    u.url.len = ngx_strlen(host);
-    u.host = u.url;
-
-    if (ngx_inet_resolve_host(cf->pool, &u) != NGX_OK) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "%s \"%s\" in \"conninfo\"",
-                           u.err ? u.err : "cannot resolve", host);
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < u.naddrs; i++) {
-        len = ngx_sock_ntop(u.addrs[i].sockaddr, u.addrs[i].socklen, text,
-                            NGX_SOCKADDR_STRLEN, 0);
-
-        addr = ngx_http_codeexec_pg_copy(cf, (char *) text, len);
-
-        if (addr == NULL
-            || ngx_http_codeexec_pg_add_host(cf, pool, host, addr, port)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* Empty items become NULL, for libpq's default. */
-
-static ngx_int_t
-ngx_http_codeexec_pg_split(ngx_conf_t *cf, char *list, ngx_array_t *items)
-{
-    char    **item;
-    size_t    len;
-
-    if (ngx_array_init(items, cf->pool, 2, sizeof(char *)) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (list == NULL || *list == '\0') {
-        return NGX_OK;
-    }
-
-    for ( ;; ) {
-        len = strcspn(list, ",");
-
-        item = ngx_array_push(items);
-        if (item == NULL) {
-            return NGX_ERROR;
-        }
-
-        *item = NULL;
-
-        if (len) {
-            *item = ngx_http_codeexec_pg_copy(cf, list, len);
-            if (*item == NULL) {
-                return NGX_ERROR;
-            }
-        }
-
-        if (list[len] == '\0') {
-            return NGX_OK;
-        }
-
-        list += len + 1;
-    }
-}
-
-
-static char *
-ngx_http_codeexec_pg_copy(ngx_conf_t *cf, const char *text, size_t len)
-{
-    char  *copy;
-
-    copy = ngx_pnalloc(cf->pool, len + 1);
-    if (copy == NULL) {
-        return NULL;
-    }
-
-    ngx_memcpy(copy, text, len);
-    copy[len] = '\0';
-
-    return copy;
-}
-
-
 static char *
 ngx_http_codeexec_pg_password_file(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
@@ -766,8 +413,6 @@ static char *
 ngx_http_codeexec_pg_complete(ngx_conf_t *cf,
     ngx_http_codeexec_pg_pool_t *pool)
 {
-    u_char  options[sizeof("-c statement_timeout=") + NGX_INT_T_LEN];
-
     if (pool->hosts.nelts == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "no \"conninfo\" in codeexec_pg \"%V\"",
@@ -805,40 +450,58 @@ ngx_http_codeexec_pg_complete(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    ngx_sprintf(options, "-c statement_timeout=%M%Z", pool->query_timeout);
-
-    /*
-     * What follows would make libpq read files or ask Kerberos in a worker;
-     * a file that is not there is the only way to have none.
-     */
-
-    if (ngx_http_codeexec_pg_add_parameter(cf, pool, "passfile",
-                                           "/nonexistent/codeexec")
-        != NGX_OK
-        || ngx_http_codeexec_pg_add_parameter(cf, pool, "client_encoding",
-                                              "UTF8")
-           != NGX_OK
-        || ngx_http_codeexec_pg_add_parameter(cf, pool,
-                                              "fallback_application_name",
-                                              "nginx-codeexec")
-           != NGX_OK
-        || (!ngx_http_codeexec_pg_has(pool, "gssencmode")
-            && ngx_http_codeexec_pg_add_parameter(cf, pool, "gssencmode",
-                                                  "disable")
-               != NGX_OK)
-        || (pool->password.data
-            && ngx_http_codeexec_pg_add_parameter(cf, pool, "password",
-                                                  (char *) pool->password.data)
-               != NGX_OK)
-        || (pool->prepare && !ngx_http_codeexec_pg_has(pool, "options")
-            && ngx_http_codeexec_pg_add_parameter(cf, pool, "options",
-                                                  (char *) options)
-               != NGX_OK))
-    {
+    if (ngx_http_codeexec_pg_defaults(cf, pool) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
     return ngx_http_codeexec_pg_init_pool(cf, pool);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_pg_defaults(ngx_conf_t *cf,
+    ngx_http_codeexec_pg_pool_t *pool)
+{
+    ngx_uint_t  i;
+    u_char      options[sizeof("-c statement_timeout=") + NGX_INT_T_LEN];
+
+    ngx_sprintf(options, "-c statement_timeout=%M%Z", pool->query_timeout);
+
+    /*
+     * libpq would read a file of passwords or ask Kerberos, in a worker; a
+     * file that is not there is the only way to have none.
+     */
+
+    struct {
+        const char  *keyword;
+        const char  *value;
+    } defaults[] = {
+        { "passfile", "/nonexistent/codeexec" },
+        { "gssencmode", "disable" },
+        { "client_encoding", "UTF8" },
+        { "fallback_application_name", "nginx-codeexec" },
+        { "password", (char *) pool->password.data },
+        { "options", pool->prepare ? (char *) options : NULL },
+        { NULL, NULL }
+    };
+
+    for (i = 0; defaults[i].keyword; i++) {
+
+        if (defaults[i].value == NULL
+            || ngx_http_codeexec_pg_has(pool, defaults[i].keyword))
+        {
+            continue;
+        }
+
+        if (ngx_http_codeexec_pg_add_parameter(cf, pool, defaults[i].keyword,
+                                               defaults[i].value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

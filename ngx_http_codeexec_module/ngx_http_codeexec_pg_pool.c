@@ -2,13 +2,7 @@
 /*
  * Copyright (C) The codeexec authors.
  *
- * A pool of connections, in each worker, and the jobs that wait for one.
- *
- *     submit() --> waiting --> on a connection --> handler
- *        |            |   ^         |
- *        |            |   `- again -'   once, at the head of the queue
- *        v            v
- *     NGX_BUSY      handler: queue timed out, or no connection to be had
+ * The connections of a pool, in each worker, and how their jobs end.
  *
  * A connection that cannot be opened starts a time of back-off, in which no
  * other is tried.  As long as there is not a single one, jobs are refused at
@@ -23,12 +17,6 @@
 #define NGX_HTTP_CODEEXEC_PG_MAX_BACKOFF  10000
 
 
-static void ngx_http_codeexec_pg_dispatch(ngx_http_codeexec_pg_pool_t *pool);
-static void ngx_http_codeexec_pg_enqueue(ngx_http_codeexec_pg_pool_t *pool,
-    ngx_http_codeexec_pg_job_t *job, ngx_uint_t first);
-static void ngx_http_codeexec_pg_dequeue(ngx_http_codeexec_pg_job_t *job);
-static ngx_uint_t ngx_http_codeexec_pg_alive(
-    ngx_http_codeexec_pg_pool_t *pool);
 static void ngx_http_codeexec_pg_release(
     ngx_http_codeexec_pg_connection_t *pg);
 static ngx_uint_t ngx_http_codeexec_pg_worn(
@@ -37,145 +25,11 @@ static void ngx_http_codeexec_pg_fail(ngx_http_codeexec_pg_connection_t *pg,
     ngx_http_codeexec_pg_job_t *job, PGresult *res);
 static void ngx_http_codeexec_pg_retry(ngx_http_codeexec_pg_pool_t *pool,
     ngx_http_codeexec_pg_job_t *job);
-static void ngx_http_codeexec_pg_done(ngx_http_codeexec_pg_job_t *job,
-    ngx_int_t status);
-static void ngx_http_codeexec_pg_close_idle(
-    ngx_http_codeexec_pg_pool_t *pool);
-static void ngx_http_codeexec_pg_refuse_handler(ngx_event_t *ev);
-static void ngx_http_codeexec_pg_queue_handler(ngx_event_t *ev);
+static void ngx_http_codeexec_pg_close_idle(ngx_http_codeexec_pg_pool_t *pool);
 static void ngx_http_codeexec_pg_backoff_handler(ngx_event_t *ev);
 
 
-ngx_int_t
-ngx_http_codeexec_pg_submit(ngx_http_codeexec_pg_pool_t *pool,
-    ngx_http_codeexec_pg_job_t *job)
-{
-    ngx_uint_t  places;
-
-    job->pool = pool;
-    job->begun = ngx_current_msec;
-    job->connection = NULL;
-    job->result = NULL;
-    job->sqlstate[0] = '\0';
-    job->waiting = 0;
-    job->retried = 0;
-
-    if (pool->backoff.timer_set && !ngx_http_codeexec_pg_alive(pool)) {
-        return NGX_BUSY;
-    }
-
-    /* who waits for a connection to be opened is not in the queue proper */
-
-    places = pool->queue_size + pool->max_connections - pool->nbusy;
-
-    if (pool->nwaiting >= places) {
-        ngx_log_error(NGX_LOG_ERR, job->log, 0,
-                      "codeexec_pg \"%V\": the queue is full", &pool->name);
-        return NGX_BUSY;
-    }
-
-    ngx_http_codeexec_pg_enqueue(pool, job, 0);
-    ngx_http_codeexec_pg_dispatch(pool);
-
-    return NGX_OK;
-}
-
-
-void
-ngx_http_codeexec_pg_cancel(ngx_http_codeexec_pg_job_t *job)
-{
-    if (job->waiting) {
-        ngx_http_codeexec_pg_dequeue(job);
-        return;
-    }
-
-    if (job->connection) {
-        ngx_http_codeexec_pg_abandon(job->connection);
-        job->connection = NULL;
-    }
-}
-
-
-static void
-ngx_http_codeexec_pg_dispatch(ngx_http_codeexec_pg_pool_t *pool)
-{
-    ngx_queue_t                        *q;
-    ngx_http_codeexec_pg_job_t         *job;
-    ngx_http_codeexec_pg_connection_t  *pg;
-
-    while (!ngx_queue_empty(&pool->waiting)
-           && !ngx_queue_empty(&pool->idle))
-    {
-
-        q = ngx_queue_head(&pool->waiting);
-        job = ngx_queue_data(q, ngx_http_codeexec_pg_job_t, queue);
-
-        q = ngx_queue_head(&pool->idle);
-        pg = ngx_queue_data(q, ngx_http_codeexec_pg_connection_t, queue);
-
-        ngx_http_codeexec_pg_dequeue(job);
-
-        if (ngx_http_codeexec_pg_execute(pg, job) == NGX_OK) {
-            continue;
-        }
-
-        if (!job->retried) {
-            job->retried = 1;
-            ngx_http_codeexec_pg_enqueue(pool, job, 1);
-            continue;
-        }
-
-        /* the caller may be submitting it */
-
-        job->waiting = 1;
-        pool->nwaiting++;
-        ngx_queue_insert_tail(&pool->refused, &job->queue);
-        ngx_post_event(&pool->refuse, &ngx_posted_events);
-    }
-
-    while (pool->nopening < pool->nwaiting
-           && !ngx_queue_empty(&pool->closed)
-           && !pool->backoff.timer_set)
-    {
-        q = ngx_queue_head(&pool->closed);
-        pg = ngx_queue_data(q, ngx_http_codeexec_pg_connection_t, queue);
-
-        ngx_http_codeexec_pg_connect(pg);
-    }
-
-    if (pool->nwaiting && !pool->timer.timer_set) {
-        ngx_add_timer(&pool->timer, pool->queue_timeout);
-    }
-}
-
-
-static void
-ngx_http_codeexec_pg_enqueue(ngx_http_codeexec_pg_pool_t *pool,
-    ngx_http_codeexec_pg_job_t *job, ngx_uint_t first)
-{
-    job->waiting = 1;
-    job->queued = ngx_current_msec;
-    pool->nwaiting++;
-
-    if (first) {
-        ngx_queue_insert_head(&pool->waiting, &job->queue);
-
-    } else {
-        ngx_queue_insert_tail(&pool->waiting, &job->queue);
-    }
-}
-
-
-static void
-ngx_http_codeexec_pg_dequeue(ngx_http_codeexec_pg_job_t *job)
-{
-    job->waiting = 0;
-    job->pool->nwaiting--;
-    ngx_queue_remove(&job->queue);
-}
-
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_codeexec_pg_alive(ngx_http_codeexec_pg_pool_t *pool)
 {
     return pool->nbusy || pool->nopening || !ngx_queue_empty(&pool->idle);
@@ -499,7 +353,7 @@ ngx_http_codeexec_pg_retry(ngx_http_codeexec_pg_pool_t *pool,
 }
 
 
-static void
+void
 ngx_http_codeexec_pg_done(ngx_http_codeexec_pg_job_t *job, ngx_int_t status)
 {
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, job->log, 0,
@@ -545,73 +399,6 @@ ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_pool_t *pool)
 
 
 static void
-ngx_http_codeexec_pg_refuse_handler(ngx_event_t *ev)
-{
-    ngx_queue_t                  *q;
-    ngx_http_codeexec_pg_job_t   *job;
-    ngx_http_codeexec_pg_pool_t  *pool;
-
-    pool = ev->data;
-
-    while (!ngx_queue_empty(&pool->refused)) {
-        q = ngx_queue_head(&pool->refused);
-        job = ngx_queue_data(q, ngx_http_codeexec_pg_job_t, queue);
-
-        ngx_http_codeexec_pg_dequeue(job);
-        ngx_http_codeexec_pg_done(job, NGX_HTTP_SERVICE_UNAVAILABLE);
-    }
-}
-
-
-static void
-ngx_http_codeexec_pg_queue_handler(ngx_event_t *ev)
-{
-    ngx_msec_int_t                left, first;
-    ngx_queue_t                  *q;
-    ngx_http_codeexec_pg_job_t   *job;
-    ngx_http_codeexec_pg_pool_t  *pool;
-
-    pool = ev->data;
-
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ev->log, 0,
-                   "codeexec pg queue handler, waiting: %ui", pool->nwaiting);
-
-again:
-
-    first = pool->queue_timeout;
-
-    for (q = ngx_queue_head(&pool->waiting);
-         q != ngx_queue_sentinel(&pool->waiting);
-         q = ngx_queue_next(q))
-    {
-        job = ngx_queue_data(q, ngx_http_codeexec_pg_job_t, queue);
-
-        left = (ngx_msec_int_t) (job->queued + pool->queue_timeout
-                                 - ngx_current_msec);
-
-        if (left > 0) {
-            first = ngx_min(first, left);
-            continue;
-        }
-
-        ngx_log_error(NGX_LOG_ERR, job->log, 0,
-                      "codeexec_pg \"%V\": timed out in the queue",
-                      &pool->name);
-
-        ngx_http_codeexec_pg_dequeue(job);
-        ngx_http_codeexec_pg_done(job, NGX_HTTP_SERVICE_UNAVAILABLE);
-
-        /* the handler may have changed the queue */
-        goto again;
-    }
-
-    if (pool->nwaiting && !ev->timer_set) {
-        ngx_add_timer(ev, first);
-    }
-}
-
-
-static void
 ngx_http_codeexec_pg_backoff_handler(ngx_event_t *ev)
 {
     ngx_http_codeexec_pg_pool_t  *pool;
@@ -649,22 +436,12 @@ ngx_http_codeexec_pg_init_process(ngx_cycle_t *cycle)
     for (i = 0; i < pmcf->pools.nelts; i++) {
         pool = pools[i];
 
-        pool->timer.handler = ngx_http_codeexec_pg_queue_handler;
         pool->backoff.handler = ngx_http_codeexec_pg_backoff_handler;
-        pool->refuse.handler = ngx_http_codeexec_pg_refuse_handler;
-
-        pool->timer.data = pool;
         pool->backoff.data = pool;
-        pool->refuse.data = pool;
-
-        pool->timer.log = cycle->log;
         pool->backoff.log = cycle->log;
-        pool->refuse.log = cycle->log;
-
-        /* what keeps a worker alive is a connection at work */
-
-        pool->timer.cancelable = 1;
         pool->backoff.cancelable = 1;
+
+        ngx_http_codeexec_pg_init_queue(pool, cycle->log);
 
         for (n = 0; n < pool->max_connections; n++) {
             ngx_http_codeexec_pg_init_connection(pool, &pool->connections[n],
