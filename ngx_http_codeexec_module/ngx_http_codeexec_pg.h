@@ -123,8 +123,8 @@ struct ngx_http_codeexec_pg_pool_s {
 
     /* configuration; see docs/directives.md */
 
-    ngx_array_t                       keywords;  /* char *, what libpq takes, */
-    ngx_array_t                       values;    /* but for the host */
+    ngx_array_t                       keywords;  /* what libpq takes, */
+    ngx_array_t                       values;    /* except for hosts */
     ngx_array_t                       hosts;
     ngx_str_t                         password;
 

@@ -228,6 +228,8 @@ ngx_http_codeexec_pg_read_results(ngx_http_codeexec_pg_connection_t *pg)
 
         if (status == PGRES_PIPELINE_SYNC) {
             PQclear(res);
+            pg->pipeline = 0;
+
             return PQexitPipelineMode(pg->conn) ? NGX_OK : NGX_ERROR;
         }
 

@@ -65,6 +65,10 @@ ngx_http_codeexec_pg_cancel(ngx_http_codeexec_pg_job_t *job)
     if (job->connection) {
         ngx_http_codeexec_pg_abandon(job->connection);
         job->connection = NULL;
+
+        /* it may have been closed, while others wait for one */
+
+        ngx_http_codeexec_pg_dispatch(job->pool);
     }
 }
 

@@ -82,7 +82,8 @@ ngx_http_codeexec_pg_sweep_handler(ngx_event_t *ev)
 
     pool = ev->data;
 
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, ev->log, 0, "codeexec pg sweep handler");
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, ev->log, 0,
+                   "codeexec pg sweep handler");
 
     if (ngx_exiting || pool->plain) {
         return;
