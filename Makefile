@@ -11,15 +11,19 @@ VERSION := 0.1.0
 
 # Debian packages, checked and installed by `make deps`
 BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
-              libpcre2-dev libjansson-dev libevent-dev libconfuse-dev libseccomp-dev \
+              libpcre2-dev libjansson-dev libpq-dev libevent-dev libconfuse-dev libseccomp-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck bubblewrap
+TEST_DEPS  := perl cppcheck openssl postgresql
+BENCH_DEPS := bubblewrap postgresql wrk gunicorn python3-flask python3-sqlalchemy \
+              python3-psycopg2
+DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
 
 # Where things are run from and installed to
 HOST       ?= 127.0.0.1
 PORT       ?= 8080
+DB         ?= 0
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 LIBDIR     ?= $(PREFIX)/lib/codeexec
@@ -101,13 +105,13 @@ NGX_USUAL := --with-compat --with-threads --with-pcre-jit --with-http_ssl_module
     --prefix=$(OUT)/nginx --error-log-path=stderr
 
 # What the scripts and the tests are told
-RUN_ENV  := BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) HOST=$(HOST) PORT=$(PORT)
+RUN_ENV  := BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) HOST=$(HOST) PORT=$(PORT) DB=$(DB)
 TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec_module.so \
     CODEEXEC_DAEMON=$(OUT)/codeexecd $(if $(SANITIZE),CODEEXEC_STATIC=1 \
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
-.PHONY: all deps run start stop test asan check bench install clean help
+.PHONY: all deps run start stop test asan check bench bench-images install clean help
 
 all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
 	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
@@ -198,12 +202,12 @@ deps: ## install what is missing of the Debian packages
 # run, start and test build only after their packages are there
 built = +@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(1) && $(MAKE) --no-print-directory all
 
-run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1)
-	$(call built)
+run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1, DB=1 with PostgreSQL)
+	$(call built,$(DB_DEPS))
 	@exec env $(RUN_ENV) tools/instance run
 
 start: ## the same in the background
-	$(call built)
+	$(call built,$(DB_DEPS))
 	@env $(RUN_ENV) tools/instance start
 
 stop: ## stop what `make start` started
@@ -235,10 +239,16 @@ $(BUILD)/bench/%: bench/%.c Makefile
 $(BUILD)/bench/floor: sandbox/filter.c sandbox/privileges.c
 $(BUILD)/bench/floor: BENCH_LIBS = $$(/usr/bin/python3-config --includes --ldflags --embed) -lseccomp
 
-bench: ## measure (QUICK=1: less than a minute)
-	$(call built,$(TEST_DEPS))
+bench: ## measure (QUICK=1: a first impression)
+	$(call built,$(BENCH_DEPS))
 	@$(MAKE) -s $(BUILD)/bench/load $(BUILD)/bench/spawn $(BUILD)/bench/floor
 	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/run
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/images
+
+bench-images: ## measure images only
+	$(call built,$(BENCH_DEPS))
+	@$(MAKE) -s $(BUILD)/bench/load
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/images
 
 # ---------------------------------------------------------------- installing
 
@@ -252,11 +262,12 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR)
 	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
 	[ -e $(DESTDIR)$(CONFDIR)/codeexecd.conf ] || \
 	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
-	install -m 644 README.md SECURITY.md CHANGES LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+	install -m 644 README.md SECURITY.md CHANGES LICENSE docs/*.md conf/*.sql $(DESTDIR)$(DOCDIR)
 
 clean: ## remove build/
-	@[ ! -e build/run/nginx.pid ] || env $(RUN_ENV) tools/instance stop
+	@[ ! -e build/run/nginx.pid ] && [ ! -e build/run/database ] || \
+	    env $(RUN_ENV) tools/instance clean
 	rm -rf build
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20

@@ -109,6 +109,7 @@ ok($seen, "$seen snippets seen");
 
 	# and with all that is commented out
 
+	$text =~ s/^(\s*)#db /$1/gm;
 	$text =~ s/^(\s*)#(?=\w[\w ]+[^#]*;$)/$1/gm;
 	$t->write_file('nginx.conf', $text);
 	($out, $success) = $t->test_conf;
