@@ -14,7 +14,14 @@
 
 #include <jansson.h>
 
+#include "ngx_http_codeexec_image_types.h"
+#include "ngx_http_codeexec_pg.h"
 #include "sandbox/wire.h"
+
+
+#if !(NGX_PCRE)
+#error the codeexec module requires nginx with PCRE
+#endif
 
 
 #define NGX_HTTP_CODEEXEC_NO_STATUS  0
@@ -55,7 +62,10 @@ typedef struct {
                                   ngx_http_codeexec_ctx_t *ctx,
                                   ngx_str_t *body);
 
-    /* Makes ctx->status and ctx->body of ctx->result. */
+    /* Of the answer to ctx->outcome, before it is encoded. */
+    ngx_uint_t              (*status)(ngx_http_codeexec_ctx_t *ctx);
+
+    /* Makes ctx->body of ctx->result. */
     ngx_int_t               (*encode)(ngx_http_request_t *r,
                                   ngx_http_codeexec_ctx_t *ctx);
 
@@ -63,6 +73,27 @@ typedef struct {
     ngx_int_t               (*error)(ngx_http_request_t *r,
                                   ngx_str_t *message, ngx_str_t *body);
 } ngx_http_codeexec_dialect_t;
+
+
+typedef struct {
+    ngx_http_codeexec_pg_pool_t  *pool;            /* of codeexec_image, NULL
+                                                      if it is not there */
+    ngx_http_complex_value_t *name;                /* NULL: part of the URI */
+
+    ngx_http_codeexec_pg_pool_t  *store;           /* NULL: off */
+    ngx_uint_t                fallback;            /* HTTP status, 0: inline */
+
+    ngx_uint_t                types;               /* bits */
+    size_t                    max_size;
+    size_t                    max_total;
+    ngx_uint_t                max_count;
+    ngx_msec_t                ttl;                 /* 0: for ever */
+    ngx_http_complex_value_t *url;                 /* prefix; NULL: our own */
+    ngx_regex_t              *pattern;             /* of names */
+
+    u_char                    max_size_arg[8];     /* int8 */
+    u_char                    ttl_arg[8];          /* float8, seconds */
+} ngx_http_codeexec_image_conf_t;
 
 
 typedef struct {
@@ -91,6 +122,8 @@ typedef struct {
     ngx_str_t                 images;              /* JSON array of patterns,
                                                       empty if off */
     ngx_flag_t                detail;
+
+    ngx_http_codeexec_image_conf_t  image;
 
     const ngx_http_codeexec_dialect_t  *dialect;
 } ngx_http_codeexec_loc_conf_t;
@@ -148,6 +181,63 @@ typedef struct {
 } ngx_http_codeexec_result_t;
 
 
+/* What becomes of a file of a run. */
+
+typedef enum {
+    ngx_http_codeexec_image_stored = 0,
+    ngx_http_codeexec_image_type,    /* the rest is inline, for that reason */
+    ngx_http_codeexec_image_size,
+    ngx_http_codeexec_image_count,
+    ngx_http_codeexec_image_total,
+    ngx_http_codeexec_image_name,
+    ngx_http_codeexec_image_unavailable
+} ngx_http_codeexec_image_state_e;
+
+
+typedef struct {
+    ngx_http_codeexec_image_state_e  state;
+    ngx_str_t                 name;                /* in the database */
+    const ngx_http_codeexec_image_type_t  *type;
+} ngx_http_codeexec_image_t;
+
+
+typedef struct {
+    ngx_http_codeexec_image_t  *images;            /* one for each file */
+    ngx_uint_t                  nstored;           /* or to be stored */
+    ngx_uint_t                  ninline;
+    ngx_str_t                   url;               /* prefix */
+
+    ngx_http_codeexec_pg_job_t  job;
+} ngx_http_codeexec_store_t;
+
+
+/* The image that is asked for. */
+
+typedef struct {
+    ngx_str_t                 name;
+    u_char                    metadata;            /* bool */
+
+    unsigned                  header_sent:1;
+
+    ngx_http_codeexec_pg_args_t  args;
+    ngx_http_codeexec_pg_job_t   job;
+} ngx_http_codeexec_lookup_t;
+
+
+/* What the database says of it. */
+
+typedef struct {
+    ngx_str_t                 type;
+    uint64_t                  size;
+    time_t                    created;             /* -1: not known */
+    time_t                    expires;             /* -1: never */
+    ngx_str_t                 sha256;              /* empty: not known */
+    uint64_t                  id;
+    uint64_t                  version;
+    ngx_str_t                 data;                /* or the first bytes */
+} ngx_http_codeexec_row_t;
+
+
 struct ngx_http_codeexec_ctx_s {
     ngx_http_request_t       *request;
 
@@ -177,11 +267,24 @@ struct ngx_http_codeexec_ctx_s {
     ngx_uint_t                busy_state;          /* index in
                                                       r->upstream_states */
 
+    /* images and their database */
+
+    ngx_http_codeexec_store_t   *store;            /* of a run, or NULL */
+    ngx_http_codeexec_lookup_t  *lookup;           /* of a request for one */
+    PGresult                 *row;                 /* the answer points into,
+                                                      cleared by the cleanup */
+    int64_t                   images_stored;
+    int64_t                   pg_time;             /* milliseconds, -1: unset */
+    u_char                    sqlstate[6];         /* of the last failure */
+
     unsigned                  busy:1;              /* a peer said BUSY */
     unsigned                  answered:1;          /* "body" is to be sent */
     unsigned                  error:1;             /* "body" replaces a page
                                                       of core */
     unsigned                  error_sent:1;        /* and was passed on */
+    unsigned                  holding:1;           /* the answer waits until
+                                                      images are stored */
+    unsigned                  header_held:1;       /* and so does its header */
 };
 
 
@@ -201,11 +304,31 @@ ngx_http_codeexec_ctx_t *ngx_http_codeexec_find_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_codeexec_refuse(ngx_http_codeexec_ctx_t *ctx,
     ngx_int_t status, const char *fmt, ...);
 
+/*
+ * For who waits for the database: the request goes on when its job is done,
+ * or ends when the client goes away.
+ */
+ngx_int_t ngx_http_codeexec_wait(ngx_http_request_t *r);
+ngx_int_t ngx_http_codeexec_cancel_with(ngx_http_request_t *r,
+    ngx_http_codeexec_pg_job_t *job);
+/* Notes what the variables need to know. */
+void ngx_http_codeexec_job_done(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_pg_job_t *job);
+
 void *ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 ngx_int_t ngx_http_codeexec_set_images(ngx_conf_t *cf,
     ngx_http_codeexec_loc_conf_t *lcf, ngx_str_t *names, ngx_uint_t n);
+
+char *ngx_http_codeexec_image(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_codeexec_image_name(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_codeexec_store(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+void ngx_http_codeexec_init_image_conf(ngx_http_codeexec_image_conf_t *conf);
+char *ngx_http_codeexec_merge_image_conf(ngx_conf_t *cf,
+    ngx_http_codeexec_image_conf_t *prev,
+    ngx_http_codeexec_image_conf_t *conf);
 
 ngx_int_t ngx_http_codeexec_decode_request(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
@@ -232,6 +355,10 @@ ngx_int_t ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_set_id(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *id);
 
+ngx_int_t ngx_http_codeexec_random(u_char *bytes, size_t n);
+u_char *ngx_http_codeexec_put_uuid(u_char *p, u_char *uuid,
+    ngx_uint_t version);
+
 /*
  * NGX_OK if the text is UTF-8 and is nested no deeper than jansson may be
  * trusted with; whether it is JSON is left to jansson.
@@ -251,6 +378,8 @@ void ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w,
     u_char *data, size_t len);
 void ngx_http_codeexec_put_base64(ngx_http_codeexec_writer_t *w,
     ngx_str_t *data);
+/* Escaped for a URI, which is ASCII. */
+void ngx_http_codeexec_put_uri(ngx_http_codeexec_writer_t *w, ngx_str_t *data);
 void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
     int64_t number);
 
@@ -276,16 +405,50 @@ ngx_int_t ngx_http_codeexec_take_busy(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_take_reject(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 
+ngx_uint_t ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_error(ngx_http_request_t *r,
     ngx_str_t *message, ngx_str_t *body);
 
+/* NGX_OK if there is anything to store, or NGX_DECLINED. */
+ngx_int_t ngx_http_codeexec_choose_images(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Ends in ngx_http_codeexec_send_held(), maybe at once. */
+void ngx_http_codeexec_store_images(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+/* Lets go of the upstream as soon as core does, then stores the images. */
+ngx_int_t ngx_http_codeexec_hold(ngx_http_request_t *r);
+/* Encodes and sends the answer, or fails with the status, and finalizes. */
+void ngx_http_codeexec_send_held(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_int_t status);
+
+ngx_int_t ngx_http_codeexec_image_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_codeexec_check_name(ngx_http_request_t *r,
+    ngx_str_t *name);
+/* NGX_OK, NGX_DECLINED if there is no such image, or NGX_ERROR. */
+ngx_int_t ngx_http_codeexec_read_row(ngx_http_request_t *r, PGresult *res,
+    ngx_uint_t metadata, ngx_http_codeexec_row_t *row);
+const ngx_http_codeexec_image_type_t *ngx_http_codeexec_row_type(
+    ngx_http_request_t *r, ngx_http_codeexec_row_t *row);
+ngx_int_t ngx_http_codeexec_row_etag(ngx_http_request_t *r,
+    ngx_http_codeexec_row_t *row, ngx_str_t *etag);
+ngx_int_t ngx_http_codeexec_row_headers(ngx_http_request_t *r,
+    ngx_http_codeexec_row_t *row, ngx_str_t *etag);
+
+ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
+    const char *name, const char *value);
+/* In place of any other, and so that "expires" finds it. */
+ngx_int_t ngx_http_codeexec_set_cache_control(ngx_http_request_t *r,
+    ngx_str_t *value);
+
 void ngx_http_codeexec_error_filter_init(void);
+/* Passes on the header of an answer that was held. */
+ngx_int_t ngx_http_codeexec_send_held_header(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
-
-extern ngx_module_t                       ngx_http_codeexec_module;
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
 extern ngx_str_t                          ngx_http_codeexec_busy;

@@ -120,6 +120,7 @@ ngx_http_codeexec_pg_want_write(ngx_http_codeexec_pg_connection_t *pg,
 void
 ngx_http_codeexec_pg_detach(ngx_http_codeexec_pg_connection_t *pg)
 {
+    ngx_uint_t         flags;
     ngx_connection_t  *c;
 
     c = pg->c;
@@ -128,12 +129,16 @@ ngx_http_codeexec_pg_detach(ngx_http_codeexec_pg_connection_t *pg)
         return;
     }
 
+    /* libpq closes the socket of a connection that broke */
+
+    flags = (PQsocket(pg->conn) == c->fd) ? 0 : NGX_CLOSE_EVENT;
+
     if (c->read->active) {
-        (void) ngx_del_event(c->read, NGX_READ_EVENT, 0);
+        (void) ngx_del_event(c->read, NGX_READ_EVENT, flags);
     }
 
     if (c->write->active) {
-        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, 0);
+        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, flags);
     }
 
     ngx_close_connection(c);
