@@ -156,6 +156,7 @@ struct ngx_http_codeexec_pg_pool_s {
     ngx_event_t                       backoff;
     ngx_uint_t                        failures;  /* in a row */
     ngx_uint_t                        host;      /* that worked last */
+    ngx_uint_t                        generation;  /* of connections */
 
     ngx_event_t                       sweeper;
     ngx_http_codeexec_pg_job_t        sweep_job;
@@ -243,6 +244,7 @@ struct ngx_http_codeexec_pg_connection_s {
                                                     the last */
     ngx_uint_t                        requests;
     ngx_msec_t                        opened;
+    ngx_uint_t                        generation;  /* of the pool, then */
 
     unsigned                          pipeline:1;
     unsigned                          sending:1; /* not all was flushed */

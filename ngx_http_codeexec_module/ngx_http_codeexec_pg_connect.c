@@ -85,6 +85,7 @@ ngx_http_codeexec_pg_start(ngx_http_codeexec_pg_connection_t *pg)
     ngx_http_codeexec_pg_set_state(pg, ngx_http_codeexec_pg_connecting);
 
     pg->opened = ngx_current_msec;
+    pg->generation = pool->generation;
     pg->requests = 0;
 
     pg->conn = PQconnectStartParams(keywords, values, 0);

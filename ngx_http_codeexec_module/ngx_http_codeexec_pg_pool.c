@@ -25,7 +25,8 @@ static void ngx_http_codeexec_pg_fail(ngx_http_codeexec_pg_connection_t *pg,
     ngx_http_codeexec_pg_job_t *job, PGresult *res);
 static void ngx_http_codeexec_pg_retry(ngx_http_codeexec_pg_pool_t *pool,
     ngx_http_codeexec_pg_job_t *job);
-static void ngx_http_codeexec_pg_close_idle(ngx_http_codeexec_pg_pool_t *pool);
+static void ngx_http_codeexec_pg_retire(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_uint_t generation);
 static void ngx_http_codeexec_pg_backoff_handler(ngx_event_t *ev);
 
 
@@ -168,6 +169,7 @@ ngx_http_codeexec_pg_worn(ngx_http_codeexec_pg_connection_t *pg)
 
     return PQstatus(pg->conn) != CONNECTION_OK
            || pg->large
+           || pg->generation != pool->generation
            || (pool->max_requests && pg->requests >= pool->max_requests)
            || (pool->max_age && ngx_current_msec - pg->opened >= pool->max_age)
            || (ngx_exiting && pool->nwaiting == 0);
@@ -262,7 +264,7 @@ ngx_http_codeexec_pg_fail(ngx_http_codeexec_pg_connection_t *pg,
 
     case ngx_http_codeexec_pg_reconnect:
         ngx_http_codeexec_pg_close(pg);
-        ngx_http_codeexec_pg_close_idle(pool);
+        ngx_http_codeexec_pg_retire(pool, pg->generation);
         break;
 
     case ngx_http_codeexec_pg_old_table:
@@ -322,7 +324,7 @@ ngx_http_codeexec_pg_lost(ngx_http_codeexec_pg_connection_t *pg,
     job->connection = NULL;
 
     if (status == NGX_DECLINED) {
-        ngx_http_codeexec_pg_close_idle(pool);
+        ngx_http_codeexec_pg_retire(pool, pg->generation);
         ngx_http_codeexec_pg_retry(pool, job);
         return;
     }
@@ -366,12 +368,22 @@ ngx_http_codeexec_pg_done(ngx_http_codeexec_pg_job_t *job, ngx_int_t status)
 }
 
 
-/* When one connection is cut, the others most often are, too. */
+/*
+ * When one connection is cut, the others most often are, too: idle ones are
+ * closed, and those at work will be, so that a retry gets a fresh one.
+ */
 
 static void
-ngx_http_codeexec_pg_close_idle(ngx_http_codeexec_pg_pool_t *pool)
+ngx_http_codeexec_pg_retire(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_uint_t generation)
 {
     ngx_queue_t  *q;
+
+    if (pool->generation != generation) {
+        return;
+    }
+
+    pool->generation++;
 
     while (!ngx_queue_empty(&pool->idle)) {
         q = ngx_queue_head(&pool->idle);
