@@ -16,8 +16,7 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
 TEST_DEPS  := perl cppcheck openssl postgresql
-BENCH_DEPS := bubblewrap postgresql wrk gunicorn python3-flask python3-sqlalchemy \
-              python3-psycopg2
+BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
 
 # Where things are run from and installed to
