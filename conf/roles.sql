@@ -5,8 +5,7 @@
 --     codeexec_owner  owns the table and logs in nowhere:
 --                     SET ROLE codeexec_owner; for changes of the schema
 --     codeexec        stores images, serves them, removes expired ones
---     codeexec_read   serves images only; a pool with this role needs
---                     "sweep 0", and cannot be used by codeexec_store
+--     codeexec_read   serves images, and is of no use to codeexec_store
 --
 -- No password is set.  On one machine none is needed: a unix socket tells
 -- PostgreSQL which user connects ("peer"), and pg_ident.conf says which role

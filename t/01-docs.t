@@ -20,7 +20,8 @@ my %level = (
 	(map { $_ => 'main' } qw/load_module user worker_processes pid error_log
 		worker_shutdown_timeout env events http/),
 	(map { $_ => 'http' } qw/upstream log_format limit_req_zone
-		limit_conn_zone map geo server split_clients proxy_cache_path/),
+		limit_conn_zone map geo server split_clients proxy_cache_path
+		codeexec_pg/),
 	(map { $_ => 'server' } qw/listen server_name location/),
 );
 
@@ -50,6 +51,21 @@ sub statements ($text) {
 sub wrap ($snippet) {
 	my %text = map { $_ => '' } qw/main http server location/;
 
+	# Files that are of no concern to the machine.
+
+	$snippet =~ s{/etc/nginx/(?=codeexec\.password)|(?:/dev/shm|/run)/(?=nginx-images)}
+		{%%TESTDIR%%/}g;
+
+	# A pool that is described elsewhere.
+
+	my %pool = map { $_ => 1 }
+		$snippet =~ /^\s*codeexec_(?:store|image)\s+(\w+)/gm;
+
+	for my $pool (grep { $_ ne 'off' } sort keys %pool) {
+		next if $snippet =~ /^\s*codeexec_pg\s+$pool\b/m;
+		$text{http} .= "codeexec_pg $pool { conninfo host=/run; }\n";
+	}
+
 	for my $statement (statements($snippet)) {
 		my ($name) = $statement =~ /^(\w+)/;
 		next if $name eq 'load_module' || $name eq 'user';
@@ -74,6 +90,7 @@ my $seen = 0;
 # A log by default is in logs/ in an nginx that was built with no other path.
 
 mkdir $t->dir . "/logs";
+$t->write_file('codeexec.password', "secret\n");
 
 for my $file ("$root/README.md", "$root/SECURITY.md", glob "$root/docs/*.md") {
 	open my $fh, '<', $file or die "$file: $!";
