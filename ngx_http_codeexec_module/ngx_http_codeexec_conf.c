@@ -17,6 +17,8 @@
     (sizeof(ngx_http_codeexec_default_images) / sizeof(ngx_str_t))
 
 
+static void ngx_http_codeexec_merge_handler(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
 static void ngx_http_codeexec_merge_upstream(ngx_conf_t *cf,
     ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
 static char *ngx_http_codeexec_check_limits(ngx_conf_t *cf,
@@ -56,6 +58,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
      *     conf->pass_lengths = NULL;
      *     conf->pass_values = NULL;
      *     conf->images = { 0, NULL };
+     *     conf->image = { 0 };
      *     conf->dialect = NULL;
      */
 
@@ -78,6 +81,8 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->max_timeout = NGX_CONF_UNSET_MSEC;
     conf->detail = NGX_CONF_UNSET;
 
+    ngx_http_codeexec_init_image_conf(&conf->image);
+
     return conf;
 }
 
@@ -87,8 +92,6 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ngx_http_codeexec_loc_conf_t *prev = parent;
     ngx_http_codeexec_loc_conf_t *conf = child;
-
-    ngx_http_core_loc_conf_t  *clcf;
 
     ngx_conf_merge_size_value(conf->max_code_size,
                               prev->max_code_size, 1024 * 1024);
@@ -118,25 +121,49 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     conf->dialect = &ngx_http_codeexec_native;
 
+    ngx_http_codeexec_merge_handler(cf, prev, conf);
+    ngx_http_codeexec_merge_upstream(cf, prev, conf);
+
+    if (ngx_http_codeexec_merge_image_conf(cf, &prev->image, &conf->image)
+        != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_codeexec_check_limits(cf, conf);
+}
+
+
+/* An "if" and a "limit_except" do what the location around them does. */
+
+static void
+ngx_http_codeexec_merge_handler(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->noname
-        && conf->upstream.upstream == NULL && conf->pass_lengths == NULL)
+        && conf->upstream.upstream == NULL && conf->pass_lengths == NULL
+        && conf->image.pool == NULL)
     {
         conf->upstream.upstream = prev->upstream.upstream;
         conf->pass_lengths = prev->pass_lengths;
         conf->pass_values = prev->pass_values;
+        conf->image.pool = prev->image.pool;
+        conf->image.name = prev->image.name;
     }
 
-    if (clcf->lmt_excpt && clcf->handler == NULL
-        && (conf->upstream.upstream || conf->pass_lengths))
-    {
-        clcf->handler = ngx_http_codeexec_handler;
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+
+        if (conf->upstream.upstream || conf->pass_lengths) {
+            clcf->handler = ngx_http_codeexec_handler;
+
+        } else if (conf->image.pool) {
+            clcf->handler = ngx_http_codeexec_image_handler;
+        }
     }
-
-    ngx_http_codeexec_merge_upstream(cf, prev, conf);
-
-    return ngx_http_codeexec_check_limits(cf, conf);
 }
 
 

@@ -4,7 +4,8 @@
  *
  * Adds the headers every answer of a location with codeexec_pass has, and
  * puts JSON in place of the pages core sends for errors, its own and those of
- * other modules, unless an error_page was found for them.
+ * other modules, unless an error_page was found for them.  The latter is done
+ * for codeexec_image, too.
  */
 
 
@@ -24,12 +25,14 @@ static ngx_int_t ngx_http_codeexec_set_error(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_str_t *ngx_http_codeexec_error_message(
     ngx_http_codeexec_ctx_t *ctx, ngx_int_t status);
+static ngx_int_t ngx_http_codeexec_send_header(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_add_headers(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_add_cache_control(ngx_http_request_t *r,
+    ngx_http_codeexec_loc_conf_t *lcf);
 static ngx_int_t ngx_http_codeexec_add_retry_after(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
-static ngx_int_t ngx_http_codeexec_add_header(ngx_http_request_t *r,
-    const char *name, const char *value);
 static ngx_int_t ngx_http_codeexec_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 
@@ -87,11 +90,18 @@ ngx_http_codeexec_header_filter(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
-    if (lcf->upstream.upstream == NULL && lcf->pass_lengths == NULL) {
+    if (lcf->upstream.upstream == NULL && lcf->pass_lengths == NULL
+        && lcf->image.pool == NULL)
+    {
         return ngx_http_next_header_filter(r);
     }
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx && ctx->holding) {
+        ctx->header_held = 1;
+        return NGX_OK;
+    }
 
     if (ngx_http_codeexec_is_page(r, ctx)) {
 
@@ -110,6 +120,29 @@ ngx_http_codeexec_header_filter(ngx_http_request_t *r)
         return ngx_http_next_header_filter(r);
     }
 
+    return ngx_http_codeexec_send_header(r, ctx);
+}
+
+
+/*
+ * The filters before this one have seen the header when it was held, and need
+ * not see it again.
+ */
+
+ngx_int_t
+ngx_http_codeexec_send_held_header(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ctx->header_held = 0;
+
+    return ngx_http_codeexec_send_header(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_send_header(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "http codeexec header filter: %ui, error: %ui",
                    r->headers_out.status, ctx->error);
@@ -209,16 +242,22 @@ static ngx_int_t
 ngx_http_codeexec_add_headers(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    if (ngx_http_codeexec_add_header(r, "Cache-Control", "no-store")
-        != NGX_OK)
-    {
+    ngx_table_elt_t               *h;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    if (ngx_http_codeexec_add_cache_control(r, lcf) != NGX_OK) {
         return NGX_ERROR;
     }
 
     switch (r->headers_out.status) {
 
     case NGX_HTTP_NOT_ALLOWED:
-        return ngx_http_codeexec_add_header(r, "Allow", "GET, POST");
+        h = ngx_http_codeexec_add_header(r, "Allow",
+                                         lcf->image.pool ? "GET, HEAD"
+                                                         : "GET, POST");
+        return h ? NGX_OK : NGX_ERROR;
 
     case NGX_HTTP_TOO_MANY_REQUESTS:
     case NGX_HTTP_SERVICE_UNAVAILABLE:
@@ -226,6 +265,30 @@ ngx_http_codeexec_add_headers(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * A page may come after the headers of an image, which it must not be cached
+ * with.  On the other hand, a run is not to be cached even with "expires".
+ */
+
+static ngx_int_t
+ngx_http_codeexec_add_cache_control(ngx_http_request_t *r,
+    ngx_http_codeexec_loc_conf_t *lcf)
+{
+    ngx_table_elt_t  *h;
+
+    if (lcf->image.pool == NULL) {
+        h = ngx_http_codeexec_add_header(r, "Cache-Control", "no-store");
+        return h ? NGX_OK : NGX_ERROR;
+    }
+
+    if (r->headers_out.status == NGX_HTTP_NOT_FOUND) {
+        return ngx_http_codeexec_set_cache_control(r, "max-age=5");
+    }
+
+    return ngx_http_codeexec_set_cache_control(r, "no-store");
 }
 
 
@@ -271,32 +334,8 @@ ngx_http_codeexec_add_retry_after(ngx_http_request_t *r,
 
     ngx_sprintf(p, "%i%Z", ctx->retry_after ? ctx->retry_after : 1);
 
-    return ngx_http_codeexec_add_header(r, "Retry-After", (char *) p);
-}
-
-
-static ngx_int_t
-ngx_http_codeexec_add_header(ngx_http_request_t *r, const char *name,
-    const char *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value.data = (u_char *) value;
-    h->value.len = ngx_strlen(value);
-
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-
-    return NGX_OK;
+    return ngx_http_codeexec_add_header(r, "Retry-After", (char *) p)
+           ? NGX_OK : NGX_ERROR;
 }
 
 

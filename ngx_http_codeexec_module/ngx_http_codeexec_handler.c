@@ -162,6 +162,7 @@ ngx_http_codeexec_create_ctx(ngx_http_request_t *r)
     ctx->request = r;
     ctx->result.exit_code = -1;
     ctx->result.signal = -1;
+    ctx->pg_time = -1;
 
     cln->handler = ngx_http_codeexec_cleanup;
 
@@ -211,6 +212,9 @@ ngx_http_codeexec_cleanup(void *data)
 
     json_decref(ctx->json);
     ctx->json = NULL;
+
+    PQclear(ctx->row);
+    ctx->row = NULL;
 }
 
 

@@ -6,14 +6,10 @@
 
 #include "ngx_http_codeexec_module.h"
 
-#include <sys/random.h>
-
 
 #define NGX_HTTP_CODEEXEC_MAX_NAME  32
 #define NGX_HTTP_CODEEXEC_MAX_ID    64
 #define NGX_HTTP_CODEEXEC_MAX_ARGS  65536
-
-#define NGX_HTTP_CODEEXEC_UUID_LEN  36
 
 
 typedef struct {
@@ -316,14 +312,13 @@ invalid:
 static ngx_int_t
 ngx_http_codeexec_make_id(ngx_http_codeexec_ctx_t *ctx)
 {
-    u_char      *p, uuid[16];
+    u_char       uuid[16];
     uint64_t     now;
     ngx_time_t  *tp;
     ngx_uint_t   i;
 
-    if (getrandom(uuid, sizeof(uuid), GRND_NONBLOCK)
-        != (ssize_t) sizeof(uuid))
-    {
+    if (ngx_http_codeexec_random(uuid, sizeof(uuid)) != NGX_OK) {
+
         for (i = 0; i < sizeof(uuid); i++) {
             uuid[i] = (u_char) ngx_random();
         }
@@ -336,25 +331,14 @@ ngx_http_codeexec_make_id(ngx_http_codeexec_ctx_t *ctx)
         uuid[i] = (u_char) (now >> (40 - 8 * i));
     }
 
-    uuid[6] = (uuid[6] & 0x0f) | 0x70;
-    uuid[8] = (uuid[8] & 0x3f) | 0x80;
-
-    p = ngx_pnalloc(ctx->request->pool, NGX_HTTP_CODEEXEC_UUID_LEN);
-    if (p == NULL) {
+    ctx->job.id.len = NGX_HTTP_CODEEXEC_UUID_LEN;
+    ctx->job.id.data = ngx_pnalloc(ctx->request->pool,
+                                   NGX_HTTP_CODEEXEC_UUID_LEN);
+    if (ctx->job.id.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->job.id.len = NGX_HTTP_CODEEXEC_UUID_LEN;
-    ctx->job.id.data = p;
-
-    for (i = 0; i < 16; i++) {
-
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            *p++ = '-';
-        }
-
-        p = ngx_hex_dump(p, &uuid[i], 1);
-    }
+    (void) ngx_http_codeexec_put_uuid(ctx->job.id.data, uuid, 7);
 
     return NGX_OK;
 }

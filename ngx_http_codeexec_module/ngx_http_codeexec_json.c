@@ -464,6 +464,23 @@ ngx_http_codeexec_put_base64(ngx_http_codeexec_writer_t *w, ngx_str_t *data)
 
 
 void
+ngx_http_codeexec_put_uri(ngx_http_codeexec_writer_t *w, ngx_str_t *data)
+{
+    size_t  len;
+
+    len = data->len + 2 * ngx_escape_uri(NULL, data->data, data->len,
+                                         NGX_ESCAPE_URI_COMPONENT);
+
+    if (w->pos) {
+        w->pos = (u_char *) ngx_escape_uri(w->pos, data->data, data->len,
+                                           NGX_ESCAPE_URI_COMPONENT);
+    }
+
+    w->len += len;
+}
+
+
+void
 ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w, int64_t number)
 {
     u_char  text[NGX_INT64_LEN];

@@ -30,6 +30,24 @@ static ngx_conf_bitmask_t  ngx_http_codeexec_next_upstream_masks[] = {
 };
 
 
+static ngx_conf_bitmask_t  ngx_http_codeexec_image_types[] = {
+    { ngx_string("png"), NGX_HTTP_CODEEXEC_PNG },
+    { ngx_string("jpeg"), NGX_HTTP_CODEEXEC_JPEG },
+    { ngx_string("gif"), NGX_HTTP_CODEEXEC_GIF },
+    { ngx_string("webp"), NGX_HTTP_CODEEXEC_WEBP },
+    { ngx_string("avif"), NGX_HTTP_CODEEXEC_AVIF },
+    { ngx_string("svg"), NGX_HTTP_CODEEXEC_SVG },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_enum_t  ngx_http_codeexec_fallbacks[] = {
+    { ngx_string("inline"), 0 },
+    { ngx_string("503"), NGX_HTTP_SERVICE_UNAVAILABLE },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_codeexec_commands[] = {
 
     { ngx_string("codeexec_pass"),
@@ -172,6 +190,83 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       offsetof(ngx_http_codeexec_loc_conf_t, detail),
       NULL },
 
+    { ngx_string("codeexec_pg"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_codeexec_pg_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("codeexec_store"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_codeexec_store,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("codeexec_store_fallback"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, image.fallback),
+      &ngx_http_codeexec_fallbacks },
+
+    { ngx_string("codeexec_image"),
+      NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_CONF_TAKE12,
+      ngx_http_codeexec_image,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("codeexec_image_name"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_codeexec_image_name,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("codeexec_image_types"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_1MORE,
+      ngx_conf_set_bitmask_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, image.types),
+      &ngx_http_codeexec_image_types },
+
+    { ngx_string("codeexec_image_max_size"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, image.max_size),
+      NULL },
+
+    { ngx_string("codeexec_image_max_total"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, image.max_total),
+      NULL },
+
+    { ngx_string("codeexec_image_max_count"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, image.max_count),
+      NULL },
+
+    { ngx_string("codeexec_image_ttl"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, image.ttl),
+      NULL },
+
+    { ngx_string("codeexec_image_url"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, image.url),
+      NULL },
+
       ngx_null_command
 };
 
@@ -180,7 +275,7 @@ static ngx_http_module_t  ngx_http_codeexec_module_ctx = {
     ngx_http_codeexec_preconfiguration,    /* preconfiguration */
     ngx_http_codeexec_postconfiguration,   /* postconfiguration */
 
-    NULL,                                  /* create main configuration */
+    ngx_http_codeexec_pg_create_main_conf, /* create main configuration */
     NULL,                                  /* init main configuration */
 
     NULL,                                  /* create server configuration */
@@ -198,10 +293,10 @@ ngx_module_t  ngx_http_codeexec_module = {
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
     NULL,                                  /* init module */
-    NULL,                                  /* init process */
+    ngx_http_codeexec_pg_init_process,     /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
+    ngx_http_codeexec_pg_exit_process,     /* exit process */
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
@@ -219,7 +314,7 @@ ngx_http_codeexec_postconfiguration(ngx_conf_t *cf)
 {
     ngx_http_codeexec_error_filter_init();
 
-    return NGX_OK;
+    return ngx_http_codeexec_pg_postconfiguration(cf);
 }
 
 
@@ -236,6 +331,10 @@ ngx_http_codeexec_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (lcf->upstream.upstream || lcf->pass_lengths) {
         return "is duplicate";
+    }
+
+    if (lcf->image.pool) {
+        return "is incompatible with \"codeexec_image\"";
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

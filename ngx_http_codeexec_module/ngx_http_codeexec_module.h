@@ -37,6 +37,8 @@
 /* RESULT, BUSY and REJECT are small, no matter what was run. */
 #define NGX_HTTP_CODEEXEC_MAX_CONTROL  8192
 
+#define NGX_HTTP_CODEEXEC_UUID_LEN     36
+
 
 /*
  * BUSY is a status of the protocol and not of HTTP.  Core retries statuses
@@ -184,18 +186,18 @@ typedef struct {
 /* What becomes of a file of a run. */
 
 typedef enum {
-    ngx_http_codeexec_image_stored = 0,
-    ngx_http_codeexec_image_type,    /* the rest is inline, for that reason */
-    ngx_http_codeexec_image_size,
-    ngx_http_codeexec_image_count,
-    ngx_http_codeexec_image_total,
-    ngx_http_codeexec_image_name,
-    ngx_http_codeexec_image_unavailable
-} ngx_http_codeexec_image_state_e;
+    ngx_http_codeexec_stored = 0,    /* or to be stored */
+    ngx_http_codeexec_by_type,       /* the rest is inline, for that reason */
+    ngx_http_codeexec_by_size,
+    ngx_http_codeexec_by_count,
+    ngx_http_codeexec_by_total,
+    ngx_http_codeexec_by_name,
+    ngx_http_codeexec_unavailable
+} ngx_http_codeexec_fate_e;
 
 
 typedef struct {
-    ngx_http_codeexec_image_state_e  state;
+    ngx_http_codeexec_fate_e  fate;
     ngx_str_t                 name;                /* in the database */
     const ngx_http_codeexec_image_type_t  *type;
 } ngx_http_codeexec_image_t;
@@ -204,7 +206,6 @@ typedef struct {
 typedef struct {
     ngx_http_codeexec_image_t  *images;            /* one for each file */
     ngx_uint_t                  nstored;           /* or to be stored */
-    ngx_uint_t                  ninline;
     ngx_str_t                   url;               /* prefix */
 
     ngx_http_codeexec_pg_job_t  job;
@@ -229,8 +230,8 @@ typedef struct {
 typedef struct {
     ngx_str_t                 type;
     uint64_t                  size;
-    time_t                    created;             /* -1: not known */
-    time_t                    expires;             /* -1: never */
+    int64_t                   created;             /* seconds since 1970 */
+    int64_t                   expires;
     ngx_str_t                 sha256;              /* empty: not known */
     uint64_t                  id;
     uint64_t                  version;
@@ -305,11 +306,10 @@ ngx_int_t ngx_http_codeexec_refuse(ngx_http_codeexec_ctx_t *ctx,
     ngx_int_t status, const char *fmt, ...);
 
 /*
- * For who waits for the database: the request goes on when its job is done,
- * or ends when the client goes away.
+ * Before a job is submitted: from now on nothing happens to the request but
+ * that the job is done, or the client goes away, which cancels it.
  */
-ngx_int_t ngx_http_codeexec_wait(ngx_http_request_t *r);
-ngx_int_t ngx_http_codeexec_cancel_with(ngx_http_request_t *r,
+ngx_int_t ngx_http_codeexec_wait(ngx_http_request_t *r,
     ngx_http_codeexec_pg_job_t *job);
 /* Notes what the variables need to know. */
 void ngx_http_codeexec_job_done(ngx_http_codeexec_ctx_t *ctx,
@@ -441,7 +441,7 @@ ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
     const char *name, const char *value);
 /* In place of any other, and so that "expires" finds it. */
 ngx_int_t ngx_http_codeexec_set_cache_control(ngx_http_request_t *r,
-    ngx_str_t *value);
+    const char *value);
 
 void ngx_http_codeexec_error_filter_init(void);
 /* Passes on the header of an answer that was held. */

@@ -22,6 +22,7 @@ static ngx_int_t ngx_http_codeexec_get_string(ngx_http_codeexec_ctx_t *ctx,
 const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native = {
     ngx_string("native"),
     ngx_http_codeexec_decode_request,
+    ngx_http_codeexec_result_status,
     ngx_http_codeexec_encode_result,
     ngx_http_codeexec_encode_error
 };

@@ -18,7 +18,9 @@ static void ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
 static void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_write_images(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_result_t *res);
+    ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_write_inline(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_write_string(ngx_http_codeexec_writer_t *w,
     const char *name, u_char *data, size_t len);
 static void ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
@@ -35,6 +37,13 @@ ngx_str_t  ngx_http_codeexec_busy =
     ngx_string("Server is busy, try again later");
 
 
+/* In the order of ngx_http_codeexec_fate_e. */
+
+static const char  *ngx_http_codeexec_reasons[] = {
+    NULL, "type", "size", "count", "total", "name", "unavailable"
+};
+
+
 static const char  *ngx_http_codeexec_signals[] = {
     NULL, "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT",
     "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV", "SIGUSR2",
@@ -45,6 +54,26 @@ static const char  *ngx_http_codeexec_signals[] = {
 };
 
 
+ngx_uint_t
+ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx)
+{
+    switch (ctx->outcome) {
+
+    case NGX_HTTP_CODEEXEC_BUSY:
+        return NGX_HTTP_SERVICE_UNAVAILABLE;
+
+    case NGX_HTTP_CODEEXEC_REJECTED:
+        return ctx->refused_with;
+
+    case NGX_HTTP_CODEEXEC_TIMEOUT:
+        return NGX_HTTP_GATEWAY_TIME_OUT;
+
+    default:
+        return NGX_HTTP_OK;
+    }
+}
+
+
 ngx_int_t
 ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
@@ -52,23 +81,15 @@ ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_BUSY:
-        ctx->status = NGX_HTTP_SERVICE_UNAVAILABLE;
-
         return ngx_http_codeexec_encode_error(r, &ngx_http_codeexec_busy,
                                               &ctx->body);
 
     case NGX_HTTP_CODEEXEC_REJECTED:
         return ngx_http_codeexec_encode_error(r, &ctx->message, &ctx->body);
 
-    case NGX_HTTP_CODEEXEC_TIMEOUT:
-        ctx->status = NGX_HTTP_GATEWAY_TIME_OUT;
-        break;
-
     default:
-        ctx->status = NGX_HTTP_OK;
+        return ngx_http_codeexec_encode_run(r, ctx);
     }
-
-    return ngx_http_codeexec_encode_run(r, ctx);
 }
 
 
@@ -155,7 +176,7 @@ ngx_http_codeexec_write_run(ngx_http_codeexec_writer_t *w,
     }
 
     if (res->nfiles) {
-        ngx_http_codeexec_write_images(w, res);
+        ngx_http_codeexec_write_images(w, ctx);
     }
 
     ngx_http_codeexec_write_string(w, "\"output\":", res->output.data,
@@ -260,15 +281,17 @@ ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
 
 static void
 ngx_http_codeexec_write_images(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_result_t *res)
+    ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_uint_t                 i;
-    ngx_http_codeexec_file_t  *file;
+    ngx_uint_t                  i;
+    ngx_http_codeexec_file_t   *file;
+    ngx_http_codeexec_image_t  *image;
 
     ngx_http_codeexec_write_key(w, "\"images\":{");
 
-    for (i = 0; i < res->nfiles; i++) {
-        file = &res->files[i];
+    for (i = 0; i < ctx->result.nfiles; i++) {
+        file = &ctx->result.files[i];
+        image = ctx->store ? &ctx->store->images[i] : NULL;
 
         if (i) {
             ngx_http_codeexec_put_text(w, ",");
@@ -277,7 +300,58 @@ ngx_http_codeexec_write_images(ngx_http_codeexec_writer_t *w,
         ngx_http_codeexec_put_text(w, "\"");
         ngx_http_codeexec_put_escaped(w, file->name.data, file->name.len);
         ngx_http_codeexec_put_text(w, "\":\"");
-        ngx_http_codeexec_put_base64(w, &file->content);
+
+        if (image && image->fate == ngx_http_codeexec_stored) {
+            ngx_http_codeexec_put_escaped(w, ctx->store->url.data,
+                                          ctx->store->url.len);
+            ngx_http_codeexec_put_uri(w, &image->name);
+
+        } else {
+            ngx_http_codeexec_put_base64(w, &file->content);
+        }
+
+        ngx_http_codeexec_put_text(w, "\"");
+    }
+
+    ngx_http_codeexec_put_text(w, "}");
+
+    if (ctx->store && ctx->store->nstored != ctx->result.nfiles) {
+        ngx_http_codeexec_write_inline(w, ctx);
+    }
+}
+
+
+/* Why an image is not a URL, which the client could not tell otherwise. */
+
+static void
+ngx_http_codeexec_write_inline(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_str_t                 *name;
+    ngx_uint_t                 i, n;
+    const char                *reason;
+    ngx_http_codeexec_fate_e   fate;
+
+    ngx_http_codeexec_write_key(w, "\"inline\":{");
+
+    for (i = 0, n = 0; i < ctx->result.nfiles; i++) {
+        fate = ctx->store->images[i].fate;
+
+        if (fate == ngx_http_codeexec_stored) {
+            continue;
+        }
+
+        if (n++) {
+            ngx_http_codeexec_put_text(w, ",");
+        }
+
+        name = &ctx->result.files[i].name;
+        reason = ngx_http_codeexec_reasons[fate];
+
+        ngx_http_codeexec_put_text(w, "\"");
+        ngx_http_codeexec_put_escaped(w, name->data, name->len);
+        ngx_http_codeexec_put_text(w, "\":\"");
+        ngx_http_codeexec_put(w, reason, ngx_strlen(reason));
         ngx_http_codeexec_put_text(w, "\"");
     }
 

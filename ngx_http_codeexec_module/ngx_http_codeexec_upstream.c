@@ -229,20 +229,35 @@ ngx_http_codeexec_process_header(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_codeexec_answer(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
 {
+    ngx_int_t                      rc;
     ngx_http_upstream_t           *u;
     ngx_http_codeexec_loc_conf_t  *lcf;
 
     u = r->upstream;
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
-    if (lcf->dialect->encode(r, ctx) != NGX_OK) {
+    ctx->status = lcf->dialect->status(ctx);
+
+    rc = ngx_http_codeexec_choose_images(r, ctx);
+
+    if (rc == NGX_DECLINED) {
+        rc = lcf->dialect->encode(r, ctx);
+        u->headers_in.content_length_n = ctx->body.len;
+
+    } else {
+
+        /* it is encoded when the images are stored */
+
+        ctx->holding = 1;
+    }
+
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
     ctx->answered = 1;
 
     u->headers_in.status_n = ctx->status;
-    u->headers_in.content_length_n = ctx->body.len;
 
     if (u->state && u->state->status == 0) {
         u->state->status = ctx->status;
@@ -319,6 +334,12 @@ ngx_http_codeexec_filter(void *data, ssize_t bytes)
         return NGX_ERROR;
     }
 
+    u->state->response_length = u->state->bytes_received;
+
+    if (ctx->holding) {
+        return ngx_http_codeexec_hold(r);
+    }
+
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {
         return NGX_ERROR;
@@ -332,7 +353,6 @@ ngx_http_codeexec_filter(void *data, ssize_t bytes)
     out.next = NULL;
 
     u->length = 0;
-    u->state->response_length = u->state->bytes_received;
 
     return ngx_http_output_filter(r, &out) == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
@@ -373,6 +393,7 @@ ngx_http_codeexec_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 
     if (!r->upstream->header_sent) {
         ctx->answered = 0;
+        ctx->holding = 0;
     }
 }
 

@@ -15,6 +15,12 @@ static ngx_int_t ngx_http_codeexec_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_codeexec_time_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_codeexec_pg_time_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_codeexec_pg_sqlstate_variable(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_codeexec_set_time(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, int64_t msec);
 
 
 /* In the order of NGX_HTTP_CODEEXEC_…, and as codeexecd names them. */
@@ -65,6 +71,18 @@ static ngx_http_variable_t  ngx_http_codeexec_vars[] = {
     { ngx_string("codeexec_exit_code"), NULL,
       ngx_http_codeexec_number_variable,
       offsetof(ngx_http_codeexec_ctx_t, result.exit_code),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("codeexec_images_stored"), NULL,
+      ngx_http_codeexec_number_variable,
+      offsetof(ngx_http_codeexec_ctx_t, images_stored),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("codeexec_pg_time"), NULL,
+      ngx_http_codeexec_pg_time_variable, 0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("codeexec_pg_sqlstate"), NULL,
+      ngx_http_codeexec_pg_sqlstate_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
@@ -191,8 +209,6 @@ static ngx_int_t
 ngx_http_codeexec_time_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    u_char                   *p;
-    int64_t                   value;
     ngx_http_codeexec_ctx_t  *ctx;
 
     ctx = ngx_http_codeexec_find_ctx(r);
@@ -202,14 +218,63 @@ ngx_http_codeexec_time_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
+    return ngx_http_codeexec_set_time(r, v,
+                                 *(int64_t *) ((char *) ctx + data) / 1000);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_pg_time_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ctx = ngx_http_codeexec_find_ctx(r);
+
+    if (ctx == NULL || ctx->pg_time < 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_codeexec_set_time(r, v, ctx->pg_time);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_pg_sqlstate_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ctx = ngx_http_codeexec_find_ctx(r);
+
+    if (ctx == NULL || ctx->sqlstate[0] == '\0') {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->len = ngx_strlen(ctx->sqlstate);
+    v->data = ctx->sqlstate;
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_set_time(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, int64_t msec)
+{
+    u_char  *p;
+
     p = ngx_pnalloc(r->pool, NGX_INT64_LEN + sizeof(".000") - 1);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
-    value = *(int64_t *) ((char *) ctx + data) / 1000;
-
-    v->len = ngx_sprintf(p, "%L.%03L", value / 1000, value % 1000) - p;
+    v->len = ngx_sprintf(p, "%L.%03L", msec / 1000, msec % 1000) - p;
     v->data = p;
     v->valid = 1;
     v->no_cacheable = 1;

@@ -1,0 +1,409 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * Images of a run are stored under names nobody can guess, and then only their
+ * URLs are in the answer.
+ */
+
+
+#include "ngx_http_codeexec_module.h"
+
+
+static ngx_http_codeexec_fate_e ngx_http_codeexec_choose(
+    ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_file_t *file, ngx_http_codeexec_image_t *image,
+    size_t total);
+static ngx_int_t ngx_http_codeexec_make_name(ngx_http_request_t *r,
+    ngx_str_t *file, ngx_str_t *name);
+static ngx_int_t ngx_http_codeexec_make_args(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_store_done(ngx_http_codeexec_pg_job_t *job);
+static void ngx_http_codeexec_stored_or_not(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_int_t status);
+static ngx_int_t ngx_http_codeexec_eval_url(ngx_http_request_t *r,
+    ngx_str_t *url);
+static ngx_uint_t ngx_http_codeexec_is_https(ngx_http_request_t *r);
+static ngx_int_t ngx_http_codeexec_eval_host(ngx_http_request_t *r,
+    ngx_str_t *host);
+
+
+ngx_int_t
+ngx_http_codeexec_choose_images(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    size_t                         total;
+    ngx_uint_t                     i;
+    ngx_http_codeexec_image_t     *image;
+    ngx_http_codeexec_store_t     *store;
+    ngx_http_codeexec_result_t    *res;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+    res = &ctx->result;
+
+    /* what nobody is to see is not stored either */
+
+    if (lcf->image.store == NULL || res->nfiles == 0
+        || r->header_only || r->post_action)
+    {
+        return NGX_DECLINED;
+    }
+
+    store = ngx_pcalloc(r->pool, sizeof(ngx_http_codeexec_store_t));
+    if (store == NULL) {
+        return NGX_ERROR;
+    }
+
+    store->images = ngx_pcalloc(r->pool, res->nfiles
+                                         * sizeof(ngx_http_codeexec_image_t));
+    if (store->images == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->store = store;
+    total = 0;
+
+    for (i = 0; i < res->nfiles; i++) {
+        image = &store->images[i];
+
+        image->fate = ngx_http_codeexec_choose(r, ctx, &res->files[i], image,
+                                               total);
+
+        if (image->fate == ngx_http_codeexec_stored) {
+            store->nstored++;
+            total += res->files[i].content.len;
+        }
+    }
+
+    return store->nstored ? NGX_OK : NGX_DECLINED;
+}
+
+
+static ngx_http_codeexec_fate_e
+ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_file_t *file, ngx_http_codeexec_image_t *image,
+    size_t total)
+{
+    ngx_http_codeexec_loc_conf_t    *lcf;
+    ngx_http_codeexec_image_conf_t  *conf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+    conf = &lcf->image;
+
+    image->type = ngx_http_codeexec_type_of_image(file->content.data,
+                                                  file->content.len);
+
+    if (image->type == NULL || !(image->type->bit & conf->types)) {
+        return ngx_http_codeexec_by_type;
+    }
+
+    if (file->content.len > conf->max_size) {
+        return ngx_http_codeexec_by_size;
+    }
+
+    if (ctx->store->nstored >= conf->max_count) {
+        return ngx_http_codeexec_by_count;
+    }
+
+    if (file->content.len > conf->max_total - total) {
+        return ngx_http_codeexec_by_total;
+    }
+
+    /* an error_page may take the place of the answer */
+
+    if (ctx->outcome == NGX_HTTP_CODEEXEC_TIMEOUT
+        && lcf->upstream.intercept_errors)
+    {
+        return ngx_http_codeexec_unavailable;
+    }
+
+    if (ngx_http_codeexec_make_name(r, &file->name, &image->name) != NGX_OK) {
+        return ngx_http_codeexec_unavailable;
+    }
+
+    if (ngx_http_codeexec_check_name(r, &image->name) != NGX_OK) {
+        return ngx_http_codeexec_by_name;
+    }
+
+    return ngx_http_codeexec_stored;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_make_name(ngx_http_request_t *r, ngx_str_t *file,
+    ngx_str_t *name)
+{
+    u_char  *p, uuid[16];
+
+    if (ngx_http_codeexec_random(uuid, sizeof(uuid)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    name->len = NGX_HTTP_CODEEXEC_UUID_LEN + 1 + file->len;
+    name->data = ngx_pnalloc(r->pool, name->len);
+    if (name->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_http_codeexec_put_uuid(name->data, uuid, 4);
+    *p++ = '_';
+    ngx_memcpy(p, file->data, file->len);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_codeexec_store_images(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_codeexec_pg_job_t    *job;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    job = &ctx->store->job;
+
+    if (ngx_http_codeexec_make_args(r, ctx) != NGX_OK
+        || ngx_http_codeexec_wait(r, job) != NGX_OK)
+    {
+        ngx_http_codeexec_send_held(r, ctx, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    if (lcf->upstream.ignore_client_abort) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
+
+    job->statement = ngx_http_codeexec_pg_store;
+    job->nargs = ctx->store->nstored;
+    job->handler = ngx_http_codeexec_store_done;
+    job->data = r;
+    job->log = r->connection->log;
+
+    r->connection->log->action = "storing images";
+
+    if (ngx_http_codeexec_pg_submit(lcf->image.store, job) != NGX_OK) {
+        ngx_http_codeexec_job_done(ctx, job);
+        ngx_http_codeexec_stored_or_not(r, ctx, NGX_BUSY);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_make_args(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_uint_t                     i;
+    ngx_http_codeexec_file_t      *file;
+    ngx_http_codeexec_image_t     *image;
+    ngx_http_codeexec_store_t     *store;
+    ngx_http_codeexec_pg_args_t   *args;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+    store = ctx->store;
+
+    args = ngx_pcalloc(r->pool, store->nstored
+                                * sizeof(ngx_http_codeexec_pg_args_t));
+    if (args == NULL) {
+        return NGX_ERROR;
+    }
+
+    store->job.args = args;
+
+    for (i = 0; i < ctx->result.nfiles; i++) {
+        image = &store->images[i];
+        file = &ctx->result.files[i];
+
+        if (image->fate != ngx_http_codeexec_stored) {
+            continue;
+        }
+
+        args->values[0] = (char *) image->name.data;
+        args->lengths[0] = (int) image->name.len;
+        args->values[1] = (char *) file->content.data;
+        args->lengths[1] = (int) file->content.len;
+        args->values[2] = image->type->mime;
+        args->lengths[2] = (int) image->type->len;
+
+        if (lcf->image.ttl) {
+            args->values[3] = (char *) lcf->image.ttl_arg;
+            args->lengths[3] = sizeof(lcf->image.ttl_arg);
+        }
+
+        args++;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_codeexec_store_done(ngx_http_codeexec_pg_job_t *job)
+{
+    ngx_connection_t         *c;
+    ngx_http_request_t       *r;
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    r = job->data;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, c->log, 0,
+                   "http codeexec store done: %i", job->status);
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    PQclear(job->result);
+
+    ngx_http_codeexec_job_done(ctx, job);
+    ngx_http_codeexec_stored_or_not(r, ctx, job->status);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_codeexec_stored_or_not(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_int_t status)
+{
+    ngx_uint_t                     i;
+    ngx_http_codeexec_store_t     *store;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+    store = ctx->store;
+
+    r->connection->log->action = "sending to client";
+
+    if (status == NGX_OK) {
+        ctx->images_stored = store->nstored;
+
+        status = ngx_http_codeexec_eval_url(r, &store->url);
+
+        ngx_http_codeexec_send_held(r, ctx, status == NGX_OK ? NGX_OK
+                                            : NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    if (lcf->image.fallback) {
+        status = ngx_http_codeexec_refuse(ctx, lcf->image.fallback,
+                                          "Images could not be stored");
+        ngx_http_codeexec_send_held(r, ctx, status);
+        return;
+    }
+
+    for (i = 0; i < ctx->result.nfiles; i++) {
+
+        if (store->images[i].fate == ngx_http_codeexec_stored) {
+            store->images[i].fate = ngx_http_codeexec_unavailable;
+        }
+    }
+
+    store->nstored = 0;
+
+    ngx_http_codeexec_send_held(r, ctx, NGX_OK);
+}
+
+
+/* The prefix that names of images are appended to. */
+
+static ngx_int_t
+ngx_http_codeexec_eval_url(ngx_http_request_t *r, ngx_str_t *url)
+{
+    ngx_str_t                      host;
+    const char                    *scheme;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    if (lcf->image.url) {
+        return ngx_http_complex_value(r, lcf->image.url, url);
+    }
+
+    if (ngx_http_codeexec_eval_host(r, &host) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    scheme = ngx_http_codeexec_is_https(r) ? "https" : "http";
+
+    url->data = ngx_pnalloc(r->pool, sizeof("https:///image/") - 1 + host.len);
+    if (url->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    url->len = ngx_sprintf(url->data, "%s://%V/image/", scheme, &host)
+               - url->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_codeexec_is_https(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_SSL)
+    return r->connection->ssl ? 1 : 0;
+#else
+    return 0;
+#endif
+}
+
+
+/* As the client has it, or else as core writes it in a redirect. */
+
+static ngx_int_t
+ngx_http_codeexec_eval_host(ngx_http_request_t *r, ngx_str_t *host)
+{
+    ngx_str_t                  name;
+    ngx_uint_t                 port;
+    ngx_connection_t          *c;
+    ngx_http_core_srv_conf_t  *cscf;
+    u_char                     addr[NGX_SOCKADDR_STRLEN];
+
+    if (r->headers_in.host) {
+        *host = r->headers_in.host->value;
+        return NGX_OK;
+    }
+
+    c = r->connection;
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+
+    name = r->headers_in.server.len ? r->headers_in.server
+                                    : cscf->server_name;
+
+    if (name.len) {
+        if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        port = ngx_inet_get_port(c->local_sockaddr);
+
+        if (port == (ngx_http_codeexec_is_https(r) ? 443 : 80)) {
+            port = 0;
+        }
+
+    } else {
+        name.data = addr;
+        name.len = NGX_SOCKADDR_STRLEN;
+
+        if (ngx_connection_local_sockaddr(c, &name, 1) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        port = 0;
+    }
+
+    host->data = ngx_pnalloc(r->pool, name.len + sizeof(":65535") - 1);
+    if (host->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    host->len = ngx_sprintf(host->data, port ? "%V:%ui" : "%V", &name, port)
+                - host->data;
+
+    return NGX_OK;
+}
