@@ -26,6 +26,8 @@
 #define NGX_HTTP_CODEEXEC_FOREVER  "public, max-age=31536000, immutable"
 
 
+static const char *ngx_http_codeexec_read_columns(PGresult *res,
+    ngx_http_codeexec_row_t *row);
 static ngx_int_t ngx_http_codeexec_row_value(PGresult *res, int column,
     int size, uint64_t *value);
 static void ngx_http_codeexec_row_text(PGresult *res, int column,
@@ -40,66 +42,27 @@ ngx_int_t
 ngx_http_codeexec_read_row(ngx_http_request_t *r, PGresult *res,
     ngx_uint_t metadata, ngx_http_codeexec_row_t *row)
 {
-    uint64_t                       size;
-    const char                    *what;
+    size_t                         size;
+    const char                    *invalid;
     ngx_http_codeexec_loc_conf_t  *lcf;
 
     if (PQresultStatus(res) != PGRES_TUPLES_OK
         || PQnfields(res) != ngx_http_codeexec_pg_columns
         || PQntuples(res) > 1)
     {
-        what = "a row";
-        goto invalid;
+        invalid = "row";
+        goto failed;
     }
 
     if (PQntuples(res) == 0) {
         return NGX_DECLINED;
     }
 
-    if (ngx_http_codeexec_row_value(res, ngx_http_codeexec_pg_size, 4,
-                                    &row->size)
-        != NGX_OK
-        || row->size > NGX_MAX_INT32_VALUE)
-    {
-        what = "size";
-        goto invalid;
-    }
+    invalid = ngx_http_codeexec_read_columns(res, row);
 
-    if (ngx_http_codeexec_row_value(res, ngx_http_codeexec_pg_id, 8, &row->id)
-        != NGX_OK)
-    {
-        what = "id";
-        goto invalid;
+    if (invalid) {
+        goto failed;
     }
-
-    if (ngx_http_codeexec_row_value(res, ngx_http_codeexec_pg_version, 4,
-                                    &row->version)
-        != NGX_OK)
-    {
-        what = "version";
-        goto invalid;
-    }
-
-    if (ngx_http_codeexec_row_time(res, ngx_http_codeexec_pg_created,
-                                   &row->created)
-        != NGX_OK)
-    {
-        what = "created_at";
-        goto invalid;
-    }
-
-    if (ngx_http_codeexec_row_time(res, ngx_http_codeexec_pg_expires,
-                                   &row->expires)
-        != NGX_OK)
-    {
-        what = "expires_at";
-        goto invalid;
-    }
-
-    ngx_http_codeexec_row_text(res, ngx_http_codeexec_pg_type, &row->type);
-    ngx_http_codeexec_row_text(res, ngx_http_codeexec_pg_sha256,
-                               &row->sha256);
-    ngx_http_codeexec_row_text(res, ngx_http_codeexec_pg_data, &row->data);
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
@@ -109,19 +72,67 @@ ngx_http_codeexec_read_row(ngx_http_request_t *r, PGresult *res,
         size = ngx_min(size, NGX_HTTP_CODEEXEC_BEGINNING);
     }
 
-    if (row->data.len != size) {
-        what = "data";
-        goto invalid;
+    if (row->data.len == size) {
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    invalid = "data";
 
-invalid:
+failed:
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "the database returned an invalid image: %s", what);
+                  "the database returned an image with invalid %s", invalid);
 
     return NGX_ERROR;
+}
+
+
+/* Returns what is invalid. */
+
+static const char *
+ngx_http_codeexec_read_columns(PGresult *res, ngx_http_codeexec_row_t *row)
+{
+    if (ngx_http_codeexec_row_value(res, ngx_http_codeexec_pg_size, 4,
+                                    &row->size)
+        != NGX_OK
+        || row->size > NGX_MAX_INT32_VALUE)
+    {
+        return "size";
+    }
+
+    if (ngx_http_codeexec_row_value(res, ngx_http_codeexec_pg_id, 8, &row->id)
+        != NGX_OK)
+    {
+        return "id";
+    }
+
+    if (ngx_http_codeexec_row_value(res, ngx_http_codeexec_pg_version, 4,
+                                    &row->version)
+        != NGX_OK)
+    {
+        return "version";
+    }
+
+    if (ngx_http_codeexec_row_time(res, ngx_http_codeexec_pg_created,
+                                   &row->created)
+        != NGX_OK)
+    {
+        return "created_at";
+    }
+
+    if (ngx_http_codeexec_row_time(res, ngx_http_codeexec_pg_expires,
+                                   &row->expires)
+        != NGX_OK)
+    {
+        return "expires_at";
+    }
+
+    ngx_http_codeexec_row_text(res, ngx_http_codeexec_pg_type, &row->type);
+    ngx_http_codeexec_row_text(res, ngx_http_codeexec_pg_sha256,
+                               &row->sha256);
+    ngx_http_codeexec_row_text(res, ngx_http_codeexec_pg_data, &row->data);
+
+    return NULL;
 }
 
 
