@@ -85,7 +85,7 @@ ngx_http_codeexec_image_handler(ngx_http_request_t *r)
 }
 
 
-/* What follows the location's name, or the last slash where it has none. */
+/* What follows the location's name, or the last slash if that is a regex. */
 
 static ngx_int_t
 ngx_http_codeexec_eval_name(ngx_http_request_t *r, ngx_str_t *name)
@@ -110,6 +110,10 @@ ngx_http_codeexec_eval_name(ngx_http_request_t *r, ngx_str_t *name)
         && ngx_memcmp(r->uri.data, clcf->name.data, clcf->name.len) == 0)
     {
         p = r->uri.data + clcf->name.len;
+
+        if (p < last && *p == '/') {
+            p++;
+        }
 
     } else {
         for (p = last; p > r->uri.data && p[-1] != '/'; p--) { /* void */ }

@@ -327,6 +327,13 @@ ngx_http_codeexec_row_cache_control(ngx_http_request_t *r,
     u_char   *p;
     int64_t   life;
 
+    if (r->err_status) {
+
+        /* an image in place of an error, which may be over soon */
+
+        return ngx_http_codeexec_set_cache_control(r, "max-age=5");
+    }
+
     life = row->expires - ngx_time();
 
     if (life >= NGX_HTTP_CODEEXEC_MAX_AGE) {

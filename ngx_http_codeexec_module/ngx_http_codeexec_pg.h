@@ -164,6 +164,7 @@ struct ngx_http_codeexec_pg_pool_s {
     u_char                            sweep_batch[8];
 
     unsigned                          stores:1;  /* it is stored to */
+    unsigned                          shutdown:1;  /* the worker's time is up */
     unsigned                          plain:1;   /* the table has three columns
                                                     only */
 };
@@ -336,6 +337,7 @@ ngx_uint_t ngx_http_codeexec_pg_alive(ngx_http_codeexec_pg_pool_t *pool);
 /* Calls the handler; neither the job nor its request is touched after. */
 void ngx_http_codeexec_pg_done(ngx_http_codeexec_pg_job_t *job,
     ngx_int_t status);
+void ngx_http_codeexec_pg_close_unwanted(ngx_http_codeexec_pg_pool_t *pool);
 void ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_pool_t *pool);
 
 /* _pg_queue.c */

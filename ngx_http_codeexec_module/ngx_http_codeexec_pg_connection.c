@@ -39,6 +39,8 @@
 
 
 static void ngx_http_codeexec_pg_read_handler(ngx_event_t *rev);
+static void ngx_http_codeexec_pg_shutdown(
+    ngx_http_codeexec_pg_connection_t *pg);
 static void ngx_http_codeexec_pg_write_handler(ngx_event_t *wev);
 static void ngx_http_codeexec_pg_timer_handler(ngx_event_t *ev);
 
@@ -85,6 +87,10 @@ ngx_http_codeexec_pg_attach(ngx_http_codeexec_pg_connection_t *pg)
     c->write->log = log;
     c->read->handler = ngx_http_codeexec_pg_read_handler;
     c->write->handler = ngx_http_codeexec_pg_write_handler;
+
+    /* for a worker that quits, unless a job waits; see shutdown() */
+
+    c->idle = 1;
 
     pg->c = c;
 
@@ -160,9 +166,7 @@ ngx_http_codeexec_pg_read_handler(ngx_event_t *rev)
                    "codeexec pg read handler: %d", (int) pg->state);
 
     if (c->close) {
-        /* the worker is going to exit, or is tired of waiting for that */
-        ngx_http_codeexec_pg_lost(pg, NGX_HTTP_SERVICE_UNAVAILABLE,
-                                  "worker is shutting down");
+        ngx_http_codeexec_pg_shutdown(pg);
         return;
     }
 
@@ -184,6 +188,31 @@ ngx_http_codeexec_pg_read_handler(ngx_event_t *rev)
     default:
         ngx_http_codeexec_pg_process(pg);
     }
+}
+
+
+/*
+ * Core calls this for idle connections when the worker begins to quit; with
+ * an error, and for all, when worker_shutdown_timeout has passed.
+ */
+
+static void
+ngx_http_codeexec_pg_shutdown(ngx_http_codeexec_pg_connection_t *pg)
+{
+    ngx_http_codeexec_pg_pool_t  *pool;
+
+    pool = pg->pool;
+
+    if (pg->c->error) {
+        pool->shutdown = 1;
+
+    } else if (pg->state != ngx_http_codeexec_pg_idle && pool->nwaiting) {
+        pg->c->close = 0;
+        return;
+    }
+
+    ngx_http_codeexec_pg_lost(pg, NGX_HTTP_SERVICE_UNAVAILABLE,
+                              "worker is shutting down");
 }
 
 

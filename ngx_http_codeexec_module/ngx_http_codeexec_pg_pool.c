@@ -394,6 +394,30 @@ ngx_http_codeexec_pg_retire(ngx_http_codeexec_pg_pool_t *pool,
 }
 
 
+/* A worker that quits must not wait for what nobody waits for. */
+
+void
+ngx_http_codeexec_pg_close_unwanted(ngx_http_codeexec_pg_pool_t *pool)
+{
+    ngx_uint_t                          i;
+    ngx_http_codeexec_pg_connection_t  *pg;
+
+    if (!ngx_exiting || pool->nwaiting || pool->nopening == 0) {
+        return;
+    }
+
+    for (i = 0; i < pool->max_connections; i++) {
+        pg = &pool->connections[i];
+
+        if (pg->state == ngx_http_codeexec_pg_connecting
+            || pg->state == ngx_http_codeexec_pg_preparing)
+        {
+            ngx_http_codeexec_pg_close(pg);
+        }
+    }
+}
+
+
 void
 ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_pool_t *pool)
 {

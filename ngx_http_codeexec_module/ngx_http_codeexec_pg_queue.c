@@ -59,6 +59,7 @@ ngx_http_codeexec_pg_cancel(ngx_http_codeexec_pg_job_t *job)
 {
     if (job->waiting) {
         ngx_http_codeexec_pg_dequeue(job);
+        ngx_http_codeexec_pg_close_unwanted(job->pool);
         return;
     }
 
@@ -112,7 +113,8 @@ ngx_http_codeexec_pg_dispatch(ngx_http_codeexec_pg_pool_t *pool)
 
     while (pool->nopening < pool->nwaiting
            && !ngx_queue_empty(&pool->closed)
-           && !pool->backoff.timer_set)
+           && !pool->backoff.timer_set
+           && !pool->shutdown)
     {
         q = ngx_queue_head(&pool->closed);
         pg = ngx_queue_data(q, ngx_http_codeexec_pg_connection_t, queue);
@@ -216,6 +218,8 @@ again:
     if (pool->nwaiting && !ev->timer_set) {
         ngx_add_timer(ev, first);
     }
+
+    ngx_http_codeexec_pg_close_unwanted(pool);
 }
 
 

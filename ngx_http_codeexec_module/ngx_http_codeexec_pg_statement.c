@@ -120,6 +120,7 @@ ngx_http_codeexec_pg_text(ngx_http_codeexec_pg_pool_t *pool, ngx_uint_t i)
 ngx_http_codeexec_pg_error_e
 ngx_http_codeexec_pg_classify(const PGresult *res, const char **sqlstate)
 {
+    const char                       *p;
     ngx_http_codeexec_pg_sqlstate_t  *s;
 
     *sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -127,6 +128,17 @@ ngx_http_codeexec_pg_classify(const PGresult *res, const char **sqlstate)
     if (*sqlstate == NULL) {
         *sqlstate = "";
         return ngx_http_codeexec_pg_reconnect;
+    }
+
+    /* five digits or capital letters, it goes into logs */
+
+    for (p = *sqlstate; (*p >= '0' && *p <= '9') || (*p >= 'A' && *p <= 'Z');
+         p++)
+    { /* void */ }
+
+    if (*p || p - *sqlstate != 5) {
+        *sqlstate = "";
+        return ngx_http_codeexec_pg_error;
     }
 
     for (s = ngx_http_codeexec_pg_sqlstates; s->sqlstate; s++) {
@@ -142,19 +154,31 @@ ngx_http_codeexec_pg_classify(const PGresult *res, const char **sqlstate)
 }
 
 
-/* The first line of what libpq says, as it may say much. */
+/*
+ * The first line of what libpq says, as it may say much, for the log, which
+ * the server may not write to at will.
+ */
 
 ngx_str_t
 ngx_http_codeexec_pg_message(const char *message)
 {
-    u_char     *p;
-    ngx_str_t   line;
+    u_char         *p, *last;
+    const char     *m;
+    ngx_str_t       line;
+    static u_char   text[NGX_MAX_ERROR_STR / 4];
 
-    line.data = (u_char *) (message ? message : "");
+    p = text;
+    last = text + sizeof(text);
 
-    for (p = line.data; *p && *p != CR && *p != LF; p++) { /* void */ }
+    for (m = message ? message : "";
+         *m && *m != CR && *m != LF && p < last;
+         m++)
+    {
+        *p++ = ((u_char) *m < 0x20 || *m == 0x7f) ? '?' : (u_char) *m;
+    }
 
-    line.len = p - line.data;
+    line.data = text;
+    line.len = p - text;
 
     return line;
 }
