@@ -33,6 +33,7 @@ my $hanging = Test::FakePostgres->new($t, name => 'hanging',
 
 my %pool = (
 	images => {},
+	patient => { query_timeout => '20s' },
 	legacy => { conninfo => $db->conninfo('dbname=legacy') },
 	down => { conninfo => 'host=127.0.0.1 port=' . $t->port(9)
 		. ' user=codeexec sslmode=disable' },
@@ -119,7 +120,7 @@ $t->write_conf(<<~EOC, main => 'worker_processes 1;');
 	    location /name {
 	        codeexec_pass sandbox;
 	        codeexec_store images;
-	        codeexec_image_name ^[0-9a-f-]{36}_[a-z]+\\.png\$;
+	        codeexec_image_name "^[0-9a-f-]{36}_[a-z]+\\.png\$";
 	    }
 	    location /intercept {
 	        codeexec_pass sandbox;
@@ -314,8 +315,8 @@ for my $name ('a b.png', 'a"b.png', "a'b.png", 'a\\b.png', '100%.png',
 
 my $count = count();
 
-for my $name ('', "a\nb.png", "a.png\n", "\x1f.png", "\x7f.png", "a\0.png",
-	"\xff.png", "a\xc3.png", "\xed\xa0\x80.png", 'd/e.png', '/', 'x' x 256)
+for my $name ("a\nb.png", "a.png\n", "\x1f.png", "\x7f.png", "a\0.png",
+	"\xff.png", "a\xc3.png", "\xed\xa0\x80.png", 'd/e.png', '/', "\xc3" x 255)
 {
 	my $shown = (length $name > 60 ? substr($name, 0, 8) . '...' : $name)
 		=~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger;
@@ -347,18 +348,16 @@ is(count(), $count + 32, '32 rows');
 $r = run(files(@many, ['33.png', png(3300)]));
 is_deeply($r->json->{inline}, { '33.png' => 'count' }, 'a 33rd is inline');
 
-my %name;
-$name{ name_in($_) } = 1 for values %{ $r->json->{images} };
-$name{$_} = 1 for $db->images;
-is(scalar(keys %name) - 1, count(), 'no name comes twice')
-	if exists $name{''};
+my %name = map { substr($_, 0, 36) => 1 } $db->images;
+is(scalar keys %name, count(), 'no UUID comes twice');
 
-stored_ok(run('huge'), { map { ("$_.png" => image_bytes(15 << 20)) } 1 .. 2 },
+stored_ok(run('huge', '/run/patient'), { map { ("$_.png" => image_bytes(15 << 20)) } 1 .. 2 },
 	'two of 15 MB');
-stored_ok(run(files(['a.png', png(16 << 20)])),
+stored_ok(run(files(['a.png', png(16 << 20)]), '/run/patient'),
 	{ 'a.png' => image_bytes(16 << 20) }, 'one of 16 MB');
-inline_ok(run(files(['a.png', png((16 << 20) + 1)])),
-	{ 'a.png' => image_bytes((16 << 20) + 1) }, 'size', 'and one more byte');
+$r = run(files(['a.png', png((16 << 20) + 1)]), '/run/patient');
+like(substr($r->body, -60), qr/="\},"inline":\{"a\.png":"size"\},"output":""\}$/,
+	'and one more byte');
 
 # types
 
@@ -406,7 +405,7 @@ is(reasons('/caps', 999, 1000), 'stored stored', 'max_size, just below');
 is(reasons('/caps', 1001), 'size', 'max_size, just above');
 is(reasons('/caps', 1001, 1000), 'size stored', 'max_size, the next is not');
 is(reasons('/caps', 1000, 1000), 'stored stored', 'max_total, just below');
-is(reasons('/caps', 1000, 999, 2), 'stored stored total',
+is(reasons('/caps', 1000, 990, 11), 'stored stored total',
 	'max_total, just above');
 is(reasons('/caps', 1000, 999, 100, 1), 'stored stored total type',
 	'max_total, and a type');
@@ -481,11 +480,10 @@ $t->write_file('page/a.html', '[<!--# include virtual="/run/images?'
 $r = $t->http_get('/page/a.html');
 like($r->body, qr/^\[\{"images":\{"one\.png":"http.*"output":"drawn"\}\n\]$/,
 	'SSI');
-$t->write_file('page/b.html', '<!--# include virtual="/run/images?'
-	. 'languageType=python&variables={}&code=pair" -->' x 5);
+$t->write_file('page/b.html', $t->read_file('page/a.html') x 5);
 $r = $t->http_get('/page/b.html');
 is(scalar(my @urls = $r->body =~ m{http://localhost/image/}g), 10,
-	'SSI, five at once');
+	'SSI, five at once') || diag($r->raw);
 
 SKIP: {
 	skip 'no curl with HTTP/2', 2

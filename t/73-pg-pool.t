@@ -151,10 +151,8 @@ for my $name (qw/max_connections max_requests/) {
 		block("$name $_;")) for qw/some -1 1.5/;
 }
 
-bad('max_connections 0', 'value must be equal to or greater than 1',
-	block('max_connections 0;'));
-bad('max_connections 100000', qr/value must be equal to or less than \d+/,
-	block('max_connections 100000;'));
+bad("max_connections $_", 'value must be between 1 and 1000',
+	block("max_connections $_;")) for 0, 1001, 100000;
 bad('prepare maybe', 'invalid value "maybe" in "prepare" directive',
 	block('prepare maybe;'));
 bad("queue $_", qr/invalid (?:number|parameter|value)/, block("queue $_;"))
@@ -164,8 +162,8 @@ bad("queue $_", qr/invalid (?:number|parameter|value)/, block("queue $_;"))
 for my $conninfo ('host', 'host=/tmp nonsense=1', "host='/tmp",
 	'sslmode', 'postgresql://[::1')
 {
-	bad("conninfo $conninfo", qr/.*(?:missing "="|invalid connection option
-		|unterminated quoted|matching "]")/x, block('', qq("$conninfo")));
+	bad("conninfo $conninfo", qr/invalid "conninfo": \w/,
+		block('', qq("$conninfo")));
 }
 
 bad("conninfo $_", qr/.*"?$_"?/, block('', qq("host=/tmp $_=x")))
@@ -202,7 +200,8 @@ sub server (@pools) { <<~EOC }
 	}
 	EOC
 
-$t->write_conf($db->block('cap', max_connections => 3) . server('cap'),
+$t->write_conf($db->block('cap', max_connections => 3,
+	queue => '256 timeout=10s') . server('cap'),
 	main => 'worker_processes 2;');
 $t->run;
 
@@ -218,7 +217,7 @@ sub found ($pool, $text, $image = $name, $size = 100) {
 	my $ok = $r->complete && $r->status == 200
 		&& $r->body eq image_bytes($size);
 	return ok($ok, $text) || diag(($r->status // 'none'), ', ',
-		length $r->body, ' bytes, ', $t->read_file('error.log'));
+		length $r->body, ' bytes');
 }
 
 # Sends requests, and returns the sockets.
@@ -243,7 +242,8 @@ my $done = IO::Select->new(@s);
 while (time < $end) {
 	my $now = $db->backends;
 	$most = $now if $now > $most;
-	last if $done->can_read(0.01) == @s;
+	last if @s == (my @ready = $done->can_read(0.01));
+	sleep 0.01;
 }
 
 is(statuses(@s), '60 x 200', 'a burst of sixty');

@@ -34,7 +34,7 @@ $db->psql(<<'EOF');
 ALTER TABLE images ENABLE ROW LEVEL SECURITY;
 CREATE POLICY slow ON images FOR SELECT USING (CASE WHEN filename LIKE '%slow%'
     THEN pg_sleep(0.3)::text = '' ELSE true END);
-CREATE POLICY any ON images FOR INSERT WITH CHECK (true);
+CREATE POLICY all_new ON images FOR INSERT WITH CHECK (true);
 EOF
 
 my $hanging = Test::FakePostgres->new($t, name => 'hanging',
@@ -284,6 +284,7 @@ $t->signal('QUIT');
 sleep 0.1;
 $lock->query('COMMIT');
 ok(good_answer($t->read_response($s), 1), 'a store in flight is finished');
+close $s;
 stops('QUIT', 1, 'a store in flight');
 
 # Nobody waits for this connection any more.

@@ -141,7 +141,8 @@ for my $round (1 .. 3) {
 # The lock that one of them has
 
 my $seen = Test::FakePostgres->new($t, name => 'seen');
-configure($t, '100ms', $seen->block('seen', sweep => '100ms'),
+configure($t, '100ms', $seen->block('seen', max_connections => 1,
+	sweep => '100ms'),
 	location('seen'));
 ok($t->reload, 'reloaded');
 is(get(image_name(), '/seen/')->status, 404, 'seen');
@@ -172,6 +173,7 @@ my @gaps = map { $times[$_] - $times[$_ - 1] } 1 .. $#times;
 cmp_ok((sort { $a <=> $b } @gaps)[0], '>', 0.06, 'not more often than told');
 
 $node->stop;
+$node->{fake}{codeexec}->stop;
 my $errors = join "\n", grep { /\[(?:error|warn)\]/ } split /\n/,
 	$t->read_file('error.log') . $node->read_file('error.log');
 is($errors, '', 'no errors of either');

@@ -2,7 +2,8 @@
 
 # Copyright (C) The codeexec authors.
 
-# A short run of the fuzzer of the frame codec over its corpus.
+# Short runs of the fuzzers over their corpora: the frame codec, and what tells
+# types of images.
 
 use v5.36;
 
@@ -29,20 +30,30 @@ my @build = (qw/clang -g -O1 -Wall -Wextra -Werror/,
 plan(skip_all => 'no libFuzzer')
 	if system("@build -o $dir/empty $empty 2>/dev/null") != 0;
 
-alarm 60;
+alarm 90;
 
-is(system(@build, "-I$root/sandbox", '-o', "$dir/wire_fuzz",
-	"$root/t/fuzz/wire_fuzz.c", "$root/sandbox/wire.c"), 0, 'build');
+for my $target (
+	[wire => 'sandbox', 'wire.c', 4096, 20],
+	[image => 'ngx_http_codeexec_module', 'ngx_http_codeexec_image_types.c',
+		512, 8])
+{
+	my ($name, $source, $file, $length, $seconds) = @$target;
 
-# New inputs go to a directory of their own, not to the corpus.
+	is(system(@build, "-I$root/$source", '-o', "$dir/${name}_fuzz",
+		"$root/t/fuzz/${name}_fuzz.c", "$root/$source/$file"), 0,
+		"$name, build");
 
-mkdir "$dir/found";
-my $limits = '-runs=200000 -max_total_time=20 -max_len=4096 -timeout=5';
-my $corpus = "$root/t/fuzz/corpus/wire";
-my $out = `cd $dir && ./wire_fuzz $limits found $corpus 2>&1`;
+	# New inputs go to a directory of their own, not to the corpus.
 
-is($?, 0, 'run') || diag($out);
-like($out, qr/Done (\d+) runs/, 'all of it');
-note($out =~ /(Done .*)/);
+	mkdir "$dir/$name";
+	my $limits = "-runs=200000 -max_total_time=$seconds "
+		. "-max_len=$length -timeout=5";
+	my $corpus = "$root/t/fuzz/corpus/$name";
+	my $out = `cd $dir && ./${name}_fuzz $limits $name $corpus 2>&1`;
+
+	is($?, 0, "$name, run") || diag($out);
+	like($out, qr/Done (\d+) runs/, "$name, all of it");
+	note($out =~ /(Done .*)/);
+}
 
 done_testing();
