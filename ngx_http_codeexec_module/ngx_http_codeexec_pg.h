@@ -252,6 +252,7 @@ struct ngx_http_codeexec_pg_connection_s {
     unsigned                          failed:1;  /* so is result */
     unsigned                          large:1;   /* its buffers have grown */
     unsigned                          plain:1;   /* for three columns */
+    unsigned                          repeated:1;  /* opened a second time */
 };
 
 
@@ -306,6 +307,8 @@ void ngx_http_codeexec_pg_poll(ngx_http_codeexec_pg_connection_t *pg);
 void ngx_http_codeexec_pg_next_host(ngx_http_codeexec_pg_connection_t *pg,
     const char *reason);
 void ngx_http_codeexec_pg_prepared(ngx_http_codeexec_pg_connection_t *pg);
+void ngx_http_codeexec_pg_not_prepared(ngx_http_codeexec_pg_connection_t *pg,
+    const char *reason);
 
 /* _pg_query.c */
 

@@ -14,7 +14,8 @@
 #endif
 
 
-#define NGX_HTTP_CODEEXEC_PG_KEYWORDS  64
+/* libpq has some fifty. */
+#define NGX_HTTP_CODEEXEC_PG_KEYWORDS  128
 
 
 static void ngx_http_codeexec_pg_start(ngx_http_codeexec_pg_connection_t *pg);
@@ -35,6 +36,7 @@ ngx_http_codeexec_pg_connect(ngx_http_codeexec_pg_connection_t *pg)
 
     pg->host = pg->pool->host;
     pg->tried = 0;
+    pg->repeated = 0;
 
     ngx_post_event(&pg->start, &ngx_posted_events);
 }
@@ -257,7 +259,8 @@ ngx_http_codeexec_pg_prepared(ngx_http_codeexec_pg_connection_t *pg)
             return;
         }
 
-        ngx_http_codeexec_pg_next_host(pg, PQresultErrorMessage(pg->result));
+        ngx_http_codeexec_pg_not_prepared(pg,
+                                          PQresultErrorMessage(pg->result));
         return;
     }
 
@@ -267,6 +270,37 @@ ngx_http_codeexec_pg_prepared(ngx_http_codeexec_pg_connection_t *pg)
     pool->host = pg->host;
 
     ngx_http_codeexec_pg_opened(pg);
+}
+
+
+/* A session that was only just ended says nothing about its host. */
+
+void
+ngx_http_codeexec_pg_not_prepared(ngx_http_codeexec_pg_connection_t *pg,
+    const char *reason)
+{
+    ngx_str_t    message;
+    const char  *sqlstate;
+
+    if (pg->repeated
+        || (pg->failed
+            && ngx_http_codeexec_pg_classify(pg->result, &sqlstate)
+               != ngx_http_codeexec_pg_reconnect))
+    {
+        ngx_http_codeexec_pg_next_host(pg, reason);
+        return;
+    }
+
+    message = ngx_http_codeexec_pg_message(reason);
+
+    ngx_log_error(NGX_LOG_INFO, pg->timer.log, 0,
+                  "codeexec_pg \"%V\": connection closed: %V",
+                  &pg->pool->name, &message);
+
+    pg->repeated = 1;
+
+    ngx_http_codeexec_pg_reset(pg);
+    ngx_http_codeexec_pg_start(pg);
 }
 
 

@@ -311,7 +311,7 @@ ngx_http_codeexec_pg_process(ngx_http_codeexec_pg_connection_t *pg)
             ngx_http_codeexec_pg_prepared(pg);
 
         } else {
-            ngx_http_codeexec_pg_next_host(pg, PQerrorMessage(pg->conn));
+            ngx_http_codeexec_pg_not_prepared(pg, PQerrorMessage(pg->conn));
         }
 
         return;
