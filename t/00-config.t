@@ -38,6 +38,17 @@ my @settings = (
 	'codeexec_images png svg',
 	'codeexec_images off',
 	'codeexec_detail on',
+	'codeexec_store off',
+	'codeexec_store_fallback inline',
+	'codeexec_store_fallback 503',
+	'codeexec_image_types png jpeg gif webp avif svg',
+	'codeexec_image_types svg',
+	'codeexec_image_max_size 4m',
+	'codeexec_image_max_total 8m',
+	'codeexec_image_max_count 5',
+	'codeexec_image_ttl 30d',
+	'codeexec_image_url https://\$host/image/',
+	'codeexec_image_name ^[a-z]+\$',
 );
 
 # Output of nginx -t for a configuration with text at the three levels.
@@ -79,8 +90,8 @@ for my $setting (@settings) {
 }
 
 good('all at once, at all levels', (join ' ', map { "$_;" }
-	grep { !/ off$|_images png/ } @settings, 'codeexec_images gif') x 2,
-	$pass);
+	grep { !/ off$|_images png|fallback 503|types svg/ } @settings,
+	'codeexec_images gif') x 2, $pass);
 
 for my $target (qw(unix:%%SOCK%% unix:%%SOCK%%: 127.0.0.1:9000 sandboxes
 	$host:9000 unix:%%TESTDIR%%/$arg_box.sock $arg_box))
@@ -105,6 +116,39 @@ bad('codeexec_pass in server', '"codeexec_pass" directive is not allowed here',
 bad('setting in if', '"codeexec_timeout" directive is not allowed here', '',
 	'', "if (\$arg_a) { codeexec_timeout 1s; }");
 
+my $pool = 'codeexec_pg pool { conninfo ""; }';
+my $image = 'codeexec_image pool;';
+
+good('codeexec_store', $pool, '', "$pass codeexec_store pool;");
+good('codeexec_store in http', "$pool codeexec_store pool;", '', $pass);
+good('codeexec_store in server', $pool, 'codeexec_store pool;', $pass);
+good('codeexec_store before its pool', "codeexec_store pool; $pool", '', $pass);
+good('codeexec_store, then off', "$pool codeexec_store pool;", '',
+	"$pass codeexec_store off;");
+good('codeexec_image', $pool, '', $image);
+good('codeexec_image with a name', $pool, '',
+	'codeexec_image pool $arg_name;');
+good('codeexec_image in if', $pool, '', "if (\$arg_a) { $image }");
+good('codeexec_image in nested location', $pool, '',
+	"location /runcode/a { $image }");
+good('variables of the store', 'log_format x "$codeexec_images_stored '
+	. '$codeexec_pg_time $codeexec_pg_sqlstate";', '', $pass);
+
+bad('codeexec_image in http', '"codeexec_image" directive is not allowed here',
+	"$pool $image", '', '');
+bad('codeexec_image in server',
+	'"codeexec_image" directive is not allowed here', $pool, $image, '');
+bad('codeexec_image twice', '"codeexec_image" directive is duplicate', $pool,
+	'', $image x 2);
+bad('codeexec_image beside codeexec_pass', '"codeexec_', $pool, '',
+	"$pass $image");
+bad('codeexec_pass beside codeexec_image', '"codeexec_', $pool, '',
+	"$image $pass");
+bad('codeexec_store twice', '"codeexec_store" directive is duplicate', $pool,
+	'', "$pass codeexec_store pool; codeexec_store off;");
+bad('codeexec_image, no such pool', 'codeexec_pg "pool" is not configured',
+	'', '', $image);
+
 # arguments
 
 bad('codeexec_pass without arguments',
@@ -117,14 +161,18 @@ bad('codeexec_pass with two',
 for my $name (qw/socket_keepalive connect_timeout send_timeout read_timeout
 	buffer_size ignore_client_abort intercept_errors next_upstream_tries
 	next_upstream_timeout max_code_size max_stdin_size max_variables_size
-	max_response_size timeout max_timeout detail/)
+	max_response_size timeout max_timeout detail store store_fallback
+	image_max_size image_max_total image_max_count image_ttl image_url
+	image_name/)
 {
 	bad("codeexec_$name with two arguments", 'invalid number of arguments '
 		. "in \"codeexec_$name\" directive", '', '',
 		"$pass codeexec_$name 1 2;");
 }
 
-for my $name (qw/bind next_upstream images/) {
+for my $name (qw/bind next_upstream images store image image_types
+	image_name image_url/)
+{
 	bad("codeexec_$name without arguments", 'invalid number of arguments '
 		. "in \"codeexec_$name\" directive", '', '',
 		"$pass codeexec_$name;");
@@ -134,7 +182,7 @@ bad('codeexec_pass twice', '"codeexec_pass" directive is duplicate', '', '',
 	$pass x 2);
 
 for my $setting (@settings) {
-	next if $setting =~ / off$|error timeout|images|next_upstream /;
+	next if $setting =~ / off$|error timeout|images|next_upstream |types/;
 	my ($name) = split ' ', $setting;
 	bad("$name twice", qq{"$name" directive is duplicate}, '', '',
 		"$pass $setting; $setting;");
@@ -144,7 +192,8 @@ for my $setting (@settings) {
 
 for my $name (qw/connect_timeout send_timeout read_timeout buffer_size
 	next_upstream_timeout max_code_size max_stdin_size max_variables_size
-	max_response_size timeout max_timeout/)
+	max_response_size timeout max_timeout image_max_size image_max_total
+	image_ttl/)
 {
 	bad("codeexec_$name soon", qq{"codeexec_$name" directive invalid value},
 		'', '', "$pass codeexec_$name soon;");
@@ -158,6 +207,19 @@ for my $name (qw/socket_keepalive ignore_client_abort intercept_errors
 		"$pass codeexec_$name maybe;");
 }
 
+bad('codeexec_image_max_count some',
+	'"codeexec_image_max_count" directive invalid number', '', '',
+	"$pass codeexec_image_max_count some;");
+bad('codeexec_image_types bmp', 'invalid value "bmp"', '', '',
+	"$pass codeexec_image_types png bmp;");
+bad('codeexec_image_name (', 'pcre', '', '', "$pass codeexec_image_name (;");
+bad('codeexec_store_fallback maybe', 'invalid value "maybe"', '', '',
+	"$pass codeexec_store_fallback maybe;");
+bad("codeexec_image_max_size $_", '"codeexec_image_max_size" must be greater '
+	. 'than zero and less than 1g', '', '',
+	"$pass codeexec_image_max_size $_;") for 0, '1024m', '2048m';
+good('codeexec_image_max_size just below', '', '',
+	"$pass codeexec_image_max_size 1073741823;");
 bad('codeexec_next_upstream_tries some',
 	'"codeexec_next_upstream_tries" directive invalid number', '', '',
 	"$pass codeexec_next_upstream_tries some;");

@@ -25,7 +25,9 @@ my $db = Test::Postgres->new($t)->schema;
 $db->database($_)->legacy_schema($_) for qw/legacy upgraded/;
 
 $t->write_conf(<<~EOC);
-	${\ $db->block('images', max_connections => 3, query_timeout => '500ms')}
+	${\ $db->block('images', max_connections => 3, query_timeout => '10s')}
+	${\ $db->block('quick', max_connections => 1, query_timeout => '500ms',
+		conninfo => '"' . $db->conninfo('application_name=quick') . '"')}
 	${\ $db->block('legacy', max_connections => 2,
 		conninfo => '"' . $db->conninfo('dbname=legacy') . '"')}
 	${\ $db->block('upgraded', max_connections => 2,
@@ -35,6 +37,7 @@ $t->write_conf(<<~EOC);
 	    listen 127.0.0.1:%%PORT_0%%;
 
 	    location /image/ { codeexec_image images; }
+	    location /quick/ { codeexec_image quick; }
 	    location /legacy/ { codeexec_image legacy; }
 	    location /upgraded/ { codeexec_image upgraded; }
 	    location ~ ^/regex/ { codeexec_image images; }
@@ -496,16 +499,18 @@ is($t->http_get('/image/')->header('Cache-Control'), 'no-store',
 	'bad name, no-store');
 
 my $locker = Test::Postgres::Client->new($db);
+get($name{100}, '/quick/');
 $locker->query('BEGIN; LOCK TABLE images');
 my $begin = time;
-$r = get($name{100});
+$r = get($name{100}, '/quick/');
 my $took = time - $begin;
 error_is($r, 504, 'Gateway Timeout', 'locked');
 is($r->header('Cache-Control'), 'no-store', 'locked, no-store');
 ok($took > 0.4 && $took < 2, 'in time') || diag($took);
-is($t->http_head(image_path($name{100}))->status, 504, 'locked, HEAD');
+is($t->http_head(image_path($name{100}, '/quick/'))->status, 504,
+	'locked, HEAD');
 $locker->query('COMMIT');
-bytes_are(get($name{100}), image_bytes(100), 'unlocked');
+bytes_are(get($name{100}, '/quick/'), image_bytes(100), 'unlocked');
 
 $db->psql('ALTER TABLE images RENAME TO hidden');
 $r = get($name{100});

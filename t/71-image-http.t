@@ -35,6 +35,20 @@ my $fake = Test::FakePostgres->new($t, script => sub ($c, $q) {
 	$c->complete;
 });
 
+my $bytes = image_bytes(1000);
+my $tag = '"' . sha256_hex($bytes) . '"';
+my $date = 'Thu, 29 Feb 2024 12:34:56 GMT';
+my $name = insert($db, data => $bytes,
+	created_at => "'2024-02-29 12:34:56.789'");
+my $path = image_path($name);
+
+my $big = image_bytes(16 << 20);
+my $big_name = insert($db, size => 16 << 20);
+
+my $medium = image_bytes(200000);
+my $medium_name = insert($db, size => 200000);
+my $missing = image_name();
+
 # On plain TCP, curl has one HTTP/2 request for a connection.
 
 my $crt = $db->dir . '/data/server';
@@ -102,6 +116,42 @@ $t->write_conf(<<~EOC);
 	        ssi on;
 	        alias %%TESTDIR%%/page/;
 	    }
+	    location /if/ {
+	        codeexec_image images;
+	        if (\$arg_a) { expires 1h; }
+	        if (\$arg_b) { set \$b 1; }
+	    }
+	    location /only-if/ {
+	        root /nonexistent;
+	        if (\$arg_a) { codeexec_image images; }
+	    }
+	    location /limit-except/ {
+	        codeexec_image images;
+	        limit_except HEAD { deny all; }
+	    }
+	    location /files/ {
+	        root %%TESTDIR%%;
+	        try_files \$uri \@image;
+	    }
+	    location \@image { codeexec_image images; }
+	    location = /exact/$name { codeexec_image images; }
+	    location /nested/ {
+	        location ~ \\.png\$ { codeexec_image images; }
+	    }
+	    location /rewritten/ {
+	        rewrite ^/rewritten/../(.*)\$ /image/\$1 last;
+	    }
+	    location /accel/ {
+	        proxy_pass http://127.0.0.1:%%PORT_0%%/application/;
+	    }
+	    location /application/ {
+	        add_header X-Accel-Redirect /image/\$arg_name;
+	        return 200 x;
+	    }
+	    location /rate/ {
+	        codeexec_image images;
+	        limit_rate 150k;
+	    }
 	    location /error-page/ {
 	        codeexec_image images;
 	        error_page 404 = \@none;
@@ -135,16 +185,6 @@ $t->write_conf(<<~EOC);
 	    }
 	}
 	EOC
-
-my $bytes = image_bytes(1000);
-my $tag = '"' . sha256_hex($bytes) . '"';
-my $date = 'Thu, 29 Feb 2024 12:34:56 GMT';
-my $name = insert($db, data => $bytes,
-	created_at => "'2024-02-29 12:34:56.789'");
-my $path = image_path($name);
-
-my $big = image_bytes(16 << 20);
-my $big_name = insert($db, size => 16 << 20);
 
 $t->run;
 
@@ -397,6 +437,29 @@ is(get('/error-page/' . image_name())->body, "none\n", 'error_page 404');
 is(get('/error-page/x')->body, "bad\n", 'error_page 400');
 whole(get("/error-page/$name"), 'error_page, no error');
 
+# other ways to a location
+
+whole(get("/if/$name?$_"), "if, $_") for 'none=1', 'a=1', 'b=1', 'a=1&b=1';
+like(join(', ', get("/if/$name?a=1")->header('Cache-Control')),
+	qr/max-age=3600/, 'if, its settings');
+whole(get("/only-if/$name?a=1"), 'in if');
+status_is(get("/only-if/$name"), 404, 'not in if');
+status_is(get("/limit-except/$name"), 403, 'limit_except');
+is($t->http_head("/limit-except/$name")->header('Content-Length'), 1000,
+	'limit_except, HEAD');
+mkdir $t->dir . '/files';
+$t->write_file('files/there', 'a file');
+is(get('/files/there')->body, 'a file', 'try_files, a file');
+whole(get("/files/$name"), 'try_files, an image');
+whole(get("/exact/$name"), 'an exact location');
+whole(get("/nested/$name"), 'a nested location');
+whole(get("/rewritten/xy/$name"), 'rewrite');
+whole(get("/accel/?name=$name"), 'X-Accel-Redirect');
+status_is(get("/accel/?name=$missing"), 404, 'X-Accel-Redirect, missing');
+my $rate = time;
+whole(get("/rate/$medium_name"), 'limit_rate', $medium);
+cmp_ok(time - $rate, '>', 0.1, 'indeed');
+
 # subrequests
 
 mkdir $t->dir . '/page';
@@ -412,7 +475,6 @@ sub page_is ($include, $expected, $text, @headers) {
 
 sub include ($name) { qq(<!--# include virtual="/image/$name" -->) }
 
-my $missing = image_name();
 page_is(include($name), $bytes, 'SSI');
 page_is(include($name) . '|' . include($svg_name) . '|' . include($name),
 	"$bytes|$svg|$bytes", 'SSI, three of them');
@@ -454,8 +516,6 @@ whole($r, 'cache, revalidated, bytes');
 my $after = () = $t->read_file('access.log') =~ m{^304 GET /image/}mg;
 is($after, $before + 1, 'cache, revalidated by 304');
 
-my $medium = image_bytes(200000);
-my $medium_name = insert($db, size => 200000);
 whole(get("/sliced/$medium_name"), 'slices', $medium);
 whole(get("/sliced/$medium_name"), 'slices, cached', $medium);
 $r = get("/sliced/$medium_name", 'Range: bytes=60000-70000');
@@ -579,6 +639,23 @@ for my $how (qw/close abort/) {
 		"$how, all are logged") || diag(aborted() - $count);
 	$lock->query('COMMIT');
 	whole(get($path), "$how, and after that");
+}
+
+SKIP: {
+	skip 'no curl with HTTP/2', 3
+		if `curl --version 2>&1` !~ /^Features:.* HTTP2/m;
+
+	$lock->query('BEGIN; LOCK TABLE images');
+	my $count = aborted();
+	my $pid = $t->spawn('curl.out', qw/curl -s --http2-prior-knowledge/,
+		'http://127.0.0.1:' . $t->port(1) . $path);
+	is($db->wait_backends(1, 3, $Test::Postgres::APPLICATION, 'active'), 1,
+		'HTTP/2, asked');
+	kill KILL => $pid;
+	waitpid $pid, 0;
+	ok(wait_until(3, sub { aborted() > $count }), 'HTTP/2, logged');
+	$lock->query('COMMIT');
+	whole(get($path), 'HTTP/2, and after that');
 }
 
 # The rest of an answer that nobody waits for is not for the next.

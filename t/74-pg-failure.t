@@ -386,18 +386,19 @@ sub count_text (%count) {
 	return join ', ', map { "$count{$_} x $_" } sort keys %count;
 }
 
-# Sessions are ended: nobody notices.
+# Sessions are ended: nobody notices.  A new one is left alone for a while, as
+# no request is tried more than twice.
 
 my $ended = 0;
-my %count = load(1.6, sub {
-	for (1 .. 9) {
+my %count = load(2, sub {
+	for (1 .. 12) {
 		sleep 0.15;
-		$ended += $db->terminate_backends;
+		$ended += $db->terminate_backends(undef, '400 ms');
 	}
 });
 is(join(' ', keys %count), '200', 'terminated under load: '
 	. count_text(%count));
-cmp_ok($ended, '>', 9, "$ended sessions were ended");
+cmp_ok($ended, '>', 5, "$ended sessions were ended");
 
 found(get(images => $name), "terminated, $_", $hundred),
 	$db->terminate_backends for 1 .. 5;
@@ -494,8 +495,6 @@ for my $user (sort keys %startup) {
 
 	if ($user =~ /^(?:parameters|slow|parseold)$/) {
 		found($r, "start, $user");
-	} elsif ($user =~ /^parse(?:right|never)?$/) {
-		like($r->status, qr/^50[03]$/, "start, $user");
 	} else {
 		error_is($r, 503, $unavailable, "start, $user");
 	}

@@ -476,12 +476,13 @@ sub wait_backends ($self, $n, $timeout = 3, @arg) {
 	return $now;
 }
 
-# Ends sessions; says how many.
+# Ends sessions, all or those of that age; says how many.
 
-sub terminate_backends ($self, $application = $APPLICATION) {
+sub terminate_backends ($self, $application = undef, $age = '0 s') {
 	return 0 + $self->psql('SELECT count(pg_terminate_backend(pid)) FROM '
 		. 'pg_stat_activity WHERE application_name = '
-		. quote($application));
+		. quote($application // $APPLICATION) . ' AND backend_start '
+		. "<= clock_timestamp() - interval '$age'");
 }
 
 ###############################################################################
