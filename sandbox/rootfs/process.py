@@ -1,0 +1,74 @@
+# Copyright (C) The codeexec authors.
+"""Running other programs: none of them, and no mount, outlives its purpose."""
+
+import os
+import subprocess
+import sys
+
+verbose = False
+
+# If this program dies, "unshare" is killed, and so is all that it has started.
+# Mounts are made in a mount namespace that ends with the last process in it.
+CONFINED = ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--fork',
+            '--kill-child', '--mount', '--pid', '--ipc', '--uts',
+            '--mount-proc']
+
+ENVIRONMENT = {
+    'DEBIAN_FRONTEND': 'noninteractive',
+    'HOME': '/root',
+    'LC_ALL': 'C.UTF-8',
+    'PATH': '/usr/sbin:/usr/bin:/sbin:/bin',
+    'PYTHONDONTWRITEBYTECODE': '1',
+    'PYTHONHASHSEED': '0',      # or sets would have another order each time
+    'TZ': 'UTC',
+}
+
+NOBODY_ID = 65534
+NOBODY = ['setpriv', '--reuid=%d' % NOBODY_ID, '--regid=%d' % NOBODY_ID,
+          '--clear-groups', '--bounding-set=-all', '--inh-caps=-all',
+          '--no-new-privs']
+
+# How much of what a program has said is shown when it fails.
+TAIL = 20
+
+
+class Failure(Exception):
+    """What a person is told, without a traceback."""
+
+
+def say(text):
+    print('codeexec-rootfs:', text, file=sys.stderr, flush=True)
+
+
+def run(argv, name, **options):
+    """Run a program to its end; at any other end of ours, it is killed."""
+    # A session of its own: a Ctrl-C is ours to deal with.
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             errors='replace', start_new_session=True,
+                             **options)
+    said = []
+    with child:
+        try:
+            for line in child.stdout:
+                said = said[1 - TAIL:] + [line]
+                if verbose:
+                    sys.stderr.write(line)
+        except BaseException:
+            child.kill()
+            child.stdout.read()     # until the last that could write is dead
+            raise
+    if child.returncode != 0:
+        shown = '' if verbose else '\n' + ''.join(said).rstrip()
+        raise Failure('%s failed%s' % (name, shown))
+
+
+def run_confined(argv, name):
+    """A program of this machine that mounts and enters a chroot."""
+    run([*CONFINED, *argv], name, env={**os.environ, 'LC_ALL': 'C.UTF-8'})
+
+
+def run_inside(tree, argv, name, unprivileged=False):
+    """A program of the image, in a chroot and without a network."""
+    run([*CONFINED, '--net', '--root', tree, *NOBODY * unprivileged, *argv],
+        name, env=ENVIRONMENT)
