@@ -9,9 +9,12 @@
 
 #include <confuse.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "codeexecd.h"
 
@@ -361,6 +364,31 @@ copy_limits(cfg_t *cfg, struct limits *l)
 }
 
 
+/* A link such as "current" may come to lead to another image: whatever is
+ * started again later must be of the same one. */
+
+static int
+copy_rootfs(cfg_t *cfg)
+{
+	char  usr[PATH_MAX + 4];
+
+	config.rootfs = realpath(cfg_getstr(cfg, "rootfs"), NULL);
+	if (config.rootfs == NULL) {
+		cfg_error(cfg, "\"rootfs\": %s", strerror(errno));
+		return -1;
+	}
+
+	(void) snprintf(usr, sizeof(usr), "%s/usr", config.rootfs);
+
+	if (access(usr, X_OK) != 0) {
+		cfg_error(cfg, "\"rootfs\": no usr in it: %s", strerror(errno));
+		return -1;
+	}
+
+	return 0;
+}
+
+
 static int
 copy(cfg_t *cfg)
 {
@@ -369,7 +397,6 @@ copy(cfg_t *cfg)
 	config.listen_mode = xstrdup(cfg_getstr(cfg, "listen_mode"));
 	config.listen_group = xstrdup(cfg_getstr(cfg, "listen_group"));
 	config.library = xstrdup(cfg_getstr(cfg, "library"));
-	config.rootfs = xstrdup(cfg_getstr(cfg, "rootfs"));
 	config.cgroup = xstrdup(cfg_getstr(cfg, "cgroup"));
 	config.uids = (uint64_t) cfg_getint(cfg, "uids");
 	config.runs = (uint64_t) cfg_getint(cfg, "runs");
@@ -379,6 +406,7 @@ copy(cfg_t *cfg)
 
 	if (copy_names(cfg, "listen", &config.listen) != 0
 	    || copy_names(cfg, "peers", &config.peers) != 0
+	    || copy_rootfs(cfg) != 0
 	    || copy_limits(cfg_getsec(cfg, "limits"), &config.limits) != 0)
 	{
 		return -1;
