@@ -2,8 +2,9 @@
 """Prebuild matplotlib's font list: python3 -I fontcache.py DIRECTORY
 
 Finding the fonts takes seconds, and a run can't keep what it found.  The
-list and a matplotlibrc with a fallback for CJK text are made once, when
-codeexec is built, for the fonts that are installed then.
+list and a matplotlibrc with a fallback for CJK text are made once for the
+fonts that are installed then: when codeexec is built, and in each image that
+codeexec-rootfs builds.
 """
 
 import os
@@ -28,11 +29,17 @@ def main(directory):
                       MPLCONFIGDIR=directory, MATPLOTLIBRC=rc,
                       MPLBACKEND='Agg')
     import matplotlib.font_manager as fonts
-    if not any(f.name == 'WenQuanYi Micro Hei' for f in
-               fonts.fontManager.ttflist):
+    manager = fonts.fontManager
+    if not any(f.name == 'WenQuanYi Micro Hei' for f in manager.ttflist):
         print('fontcache.py: no CJK font, install fonts-wqy-microhei',
               file=sys.stderr)
+
+    # They were found in the order of a directory, which is none.
+    for fonts_found in (manager.ttflist, manager.afmlist):
+        fonts_found.sort(key=lambda font: font.fname)
     for name in os.listdir(directory):
+        if name.startswith('fontlist-'):
+            fonts.json_dump(manager, os.path.join(directory, name))
         os.chmod(os.path.join(directory, name), 0o644)
 
 

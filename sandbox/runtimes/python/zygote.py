@@ -11,6 +11,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
+MATPLOTLIB = '/usr/share/codeexec/matplotlib'
+
 sys.path.insert(0, HERE)
 
 import _codeexec
@@ -18,10 +20,12 @@ import runner
 
 
 def prepare_matplotlib():
-    """A private copy of the prebuilt font list: where the fonts have changed
-    since, matplotlib makes another one."""
+    """A private copy of the prebuilt font list, which is that of the rootfs
+    if it has one: where the fonts have changed since, matplotlib makes another
+    one."""
     import shutil
-    prebuilt = os.path.join(HERE, 'matplotlib')
+    prebuilt = [path for path in (MATPLOTLIB, HERE + '/matplotlib')
+                if os.path.isdir(path)][0]
     private = '/home/matplotlib'
     shutil.copytree(prebuilt, private)
     os.environ['MPLCONFIGDIR'] = private
