@@ -88,7 +88,9 @@ SKIP: {
 	skip 'no curl', 3 if !grep { -x "$_/curl" } split /:/, $ENV{PATH};
 
 	my $port = $t->port;
-	my @found = $readme =~ /^\ {4}(curl\ .*?)\n\n\ {4}(\{.*?)\n\n/gmsx;
+	my $block = qr/(?:[^\n]*\n(?:\ {4}|(?=\n\ {4})))*?[^\n]*/;
+	my @found = $readme
+		=~ /^\ {4}(curl\ $block)\n\n\ {4}(\{.*?)\n\n/gmsx;
 	cmp_ok(scalar @found, '>=', 6, 'commands in the README');
 
 	while (my ($command, $answer) = splice @found, 0, 2) {
