@@ -18,11 +18,13 @@ RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib
 TEST_DEPS  := perl cppcheck openssl postgresql
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
+ROOTFS_DEPS := python3 util-linux mmdebstrap $(if $(SQUASHFS),squashfs-tools)
 
 # Where things are run from and installed to
 HOST       ?= 127.0.0.1
 PORT       ?= 8080
 DB         ?= 0
+ROOTFS     ?= build/rootfs
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
 LIBDIR     ?= $(PREFIX)/lib/codeexec
@@ -110,7 +112,7 @@ TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
-.PHONY: all deps run start stop test asan check bench bench-images install clean help
+.PHONY: all deps run start stop rootfs test asan check bench bench-images install clean help
 
 all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
 	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
@@ -212,6 +214,14 @@ start: ## the same in the background
 stop: ## stop what `make start` started
 	@env $(RUN_ENV) tools/instance stop
 
+# An image is root's, and so are the directories that it is removed from.
+as_root = @sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); $$sudo
+
+rootfs: ## build an image for the runs (ROOTFS=build/rootfs, SQUASHFS=1)
+	@tools/deps $(ROOTFS_DEPS)
+	$(as_root) sandbox/rootfs/codeexec-rootfs build -c conf/rootfs.conf -o $(ROOTFS) \
+	    $(if $(SQUASHFS),--squashfs) $(if $(V),-v)
+
 # ------------------------------------------------------------------- testing
 
 test: ## run the test suite (T=t/10-runcode.t for one file)
@@ -252,12 +262,17 @@ bench-images: ## measure images only
 # ---------------------------------------------------------------- installing
 
 install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR)
-	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/python $(DESTDIR)$(MODULESDIR) \
-	    $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DOCDIR)
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/python $(DESTDIR)$(LIBDIR)/rootfs \
+	    $(DESTDIR)$(MODULESDIR) $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DOCDIR)
 	install -m 644 $(MODULE) $(DESTDIR)$(MODULESDIR)
 	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
 	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
+	install -m 644 sandbox/rootfs/*.py $(DESTDIR)$(LIBDIR)/rootfs
+	install -m 755 sandbox/rootfs/codeexec-rootfs $(DESTDIR)$(LIBDIR)/rootfs
+	ln -sfn $(LIBDIR)/rootfs/codeexec-rootfs $(DESTDIR)$(SBINDIR)
+	[ -e $(DESTDIR)$(CONFDIR)/rootfs.conf ] || \
+	    install -m 644 conf/rootfs.conf $(DESTDIR)$(CONFDIR)
 	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
 	[ -e $(DESTDIR)$(CONFDIR)/codeexecd.conf ] || \
 	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
@@ -266,6 +281,7 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR)
 clean: ## remove build/
 	@[ ! -e build/run/nginx.pid ] && [ ! -e build/run/database ] || \
 	    env $(RUN_ENV) tools/instance clean
+	$(if $(wildcard build/rootfs),$(as_root) rm -rf build/rootfs)
 	rm -rf build
 
 help: ## this list
