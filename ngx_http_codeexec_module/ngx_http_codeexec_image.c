@@ -197,6 +197,8 @@ ngx_http_codeexec_lookup(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
     job->data = r;
     job->log = r->connection->log;
 
+    r->connection->log->action = "looking up an image";
+
     if (ngx_http_codeexec_pg_submit(lcf->image.pool, job) != NGX_OK) {
         job->time = 0;
         ngx_http_codeexec_job_done(ctx, job);
@@ -204,8 +206,6 @@ ngx_http_codeexec_lookup(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
         return ngx_http_codeexec_lookup_failed(ctx,
                                                NGX_HTTP_SERVICE_UNAVAILABLE);
     }
-
-    r->connection->log->action = "looking up an image";
 
     return NGX_DONE;
 }

@@ -19,11 +19,6 @@
 #include "sandbox/wire.h"
 
 
-#if !(NGX_PCRE)
-#error the codeexec module requires nginx with PCRE
-#endif
-
-
 #define NGX_HTTP_CODEEXEC_NO_STATUS  0
 #define NGX_HTTP_CODEEXEC_OK         1
 #define NGX_HTTP_CODEEXEC_ERROR      2
