@@ -44,9 +44,12 @@ ngx_http_codeexec_read_row(ngx_http_request_t *r, PGresult *res,
 {
     size_t                         size;
     const char                    *invalid;
+    ExecStatusType                 status;
     ngx_http_codeexec_loc_conf_t  *lcf;
 
-    if (PQresultStatus(res) != PGRES_TUPLES_OK
+    status = PQresultStatus(res);
+
+    if ((status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK)
         || PQnfields(res) != ngx_http_codeexec_pg_columns
         || PQntuples(res) > 1)
     {

@@ -18,7 +18,7 @@
 #include <libpq-fe.h>
 
 
-#define NGX_HTTP_CODEEXEC_PG_ARGS  5
+#define NGX_HTTP_CODEEXEC_PG_ARGS  4
 
 
 typedef struct ngx_http_codeexec_pg_job_s         ngx_http_codeexec_pg_job_t;
@@ -103,6 +103,7 @@ struct ngx_http_codeexec_pg_job_s {
     ngx_msec_t                        queued;
 
     unsigned                          waiting:1;
+    unsigned                          refused:1;
     unsigned                          retried:1;
 };
 
@@ -161,12 +162,14 @@ struct ngx_http_codeexec_pg_pool_s {
     ngx_event_t                       sweeper;
     ngx_http_codeexec_pg_job_t        sweep_job;
     ngx_http_codeexec_pg_args_t       sweep_args;
-    u_char                            sweep_batch[8];
+    ngx_uint_t                        sweep_batch;  /* rows */
+    u_char                            sweep_rows[8];  /* as an argument */
 
     unsigned                          stores:1;  /* it is stored to */
     unsigned                          shutdown:1;  /* the worker's time is up */
-    unsigned                          plain:1;   /* the table has three columns
-                                                    only */
+    unsigned                          plain:1;   /* so was the connection
+                                                    opened last */
+    unsigned                          warned:1;  /* of that */
 };
 
 
@@ -253,6 +256,8 @@ struct ngx_http_codeexec_pg_connection_s {
     unsigned                          large:1;   /* its buffers have grown */
     unsigned                          plain:1;   /* for three columns */
     unsigned                          repeated:1;  /* opened a second time */
+    unsigned                          broken:1;  /* its results made no sense */
+    unsigned                          unstored:1;  /* rows were not inserted */
 };
 
 
@@ -341,7 +346,7 @@ ngx_uint_t ngx_http_codeexec_pg_alive(ngx_http_codeexec_pg_pool_t *pool);
 void ngx_http_codeexec_pg_done(ngx_http_codeexec_pg_job_t *job,
     ngx_int_t status);
 void ngx_http_codeexec_pg_close_unwanted(ngx_http_codeexec_pg_pool_t *pool);
-void ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_pool_t *pool);
+void ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_connection_t *pg);
 
 /* _pg_queue.c */
 
@@ -355,7 +360,7 @@ void ngx_http_codeexec_pg_dequeue(ngx_http_codeexec_pg_job_t *job);
 
 /* _pg_statement.c */
 
-const char *ngx_http_codeexec_pg_text(ngx_http_codeexec_pg_pool_t *pool,
+const char *ngx_http_codeexec_pg_text(ngx_http_codeexec_pg_connection_t *pg,
     ngx_uint_t i);
 ngx_http_codeexec_pg_error_e ngx_http_codeexec_pg_classify(
     const PGresult *res, const char **sqlstate);

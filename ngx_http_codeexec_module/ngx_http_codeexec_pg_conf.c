@@ -440,6 +440,13 @@ ngx_http_codeexec_pg_complete(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    if (pool->query_timeout > NGX_MAX_INT32_VALUE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"query_timeout\" must be equal to or less than "
+                           "%dms", NGX_MAX_INT32_VALUE);
+        return NGX_CONF_ERROR;
+    }
+
     if (pool->password.data
         && ngx_http_codeexec_pg_has(pool, "password"))
     {
@@ -462,20 +469,25 @@ static ngx_int_t
 ngx_http_codeexec_pg_defaults(ngx_conf_t *cf,
     ngx_http_codeexec_pg_pool_t *pool)
 {
-    ngx_uint_t  i;
-    u_char      options[sizeof("-c statement_timeout=") + NGX_INT_T_LEN];
+    ngx_uint_t        i;
+    ngx_core_conf_t  *ccf;
+    u_char            options[sizeof("-c statement_timeout=") + NGX_INT_T_LEN];
 
     ngx_sprintf(options, "-c statement_timeout=%M%Z", pool->query_timeout);
 
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+
     /*
-     * libpq would read a file of passwords or ask Kerberos, in a worker; a
-     * file that is not there is the only way to have none.
+     * libpq would read a file of passwords, ask Kerberos, and look its user
+     * up, in a worker; a file that is not there is the only way to have none.
      */
 
     struct {
         const char  *keyword;
         const char  *value;
     } defaults[] = {
+        { "user", ccf->username },
         { "passfile", "/nonexistent/codeexec" },
         { "gssencmode", "disable" },
         { "client_encoding", "UTF8" },

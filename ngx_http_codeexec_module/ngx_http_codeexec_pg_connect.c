@@ -200,8 +200,6 @@ ngx_http_codeexec_pg_prepare(ngx_http_codeexec_pg_connection_t *pg)
 
     ngx_http_codeexec_pg_set_state(pg, ngx_http_codeexec_pg_preparing);
 
-    pg->plain = pg->pool->plain;
-
     rc = (PQsetnonblocking(pg->conn, 1) == 0);
 
     if (!pg->pool->prepare) {
@@ -220,7 +218,7 @@ ngx_http_codeexec_pg_prepare(ngx_http_codeexec_pg_connection_t *pg)
 
     for (i = 0; rc && i < NGX_HTTP_CODEEXEC_PG_STATEMENTS; i++) {
         st = &ngx_http_codeexec_pg_statements[i];
-        text = ngx_http_codeexec_pg_text(pg->pool, i);
+        text = ngx_http_codeexec_pg_text(pg, i);
 
         if (text) {
             rc = PQsendPrepare(pg->conn, st->name, text, st->nargs, st->types);
@@ -249,7 +247,7 @@ ngx_http_codeexec_pg_prepared(ngx_http_codeexec_pg_connection_t *pg)
             && ngx_http_codeexec_pg_classify(pg->result, &sqlstate)
                == ngx_http_codeexec_pg_old_table)
         {
-            ngx_http_codeexec_pg_use_plain(pool);
+            ngx_http_codeexec_pg_use_plain(pg);
 
             PQclear(pg->result);
             pg->result = NULL;

@@ -325,6 +325,8 @@ ngx_http_codeexec_pg_reset(ngx_http_codeexec_pg_connection_t *pg)
     pg->sending = 0;
     pg->failed = 0;
     pg->large = 0;
+    pg->plain = 0;
+    pg->broken = 0;
 }
 
 

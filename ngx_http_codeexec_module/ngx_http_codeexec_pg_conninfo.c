@@ -60,7 +60,14 @@ ngx_http_codeexec_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     options = PQconninfoParse((char *) value[1].data, &error);
 
     if (options == NULL) {
-        message = ngx_http_codeexec_pg_message(error);
+
+        /* the complaint may cite a piece of a password */
+
+        message = ngx_http_codeexec_pg_message(
+            ngx_strstr(value[1].data, "password")
+            || ngx_strchr(value[1].data, '@')
+            ? "cannot be parsed; are quotes around the password missing?"
+            : error);
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid \"conninfo\": %V", &message);

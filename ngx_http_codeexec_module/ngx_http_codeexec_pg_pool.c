@@ -95,6 +95,8 @@ ngx_http_codeexec_pg_opened(ngx_http_codeexec_pg_connection_t *pg)
                    "codeexec pg opened, waiting: %ui", pool->nwaiting);
 
     pool->failures = 0;
+    pool->plain = pg->plain;
+    pg->generation = pool->generation;
 
     if (pool->backoff.timer_set) {
         ngx_del_timer(&pool->backoff);
@@ -109,8 +111,6 @@ void
 ngx_http_codeexec_pg_not_opened(ngx_http_codeexec_pg_connection_t *pg)
 {
     ngx_msec_t                    delay;
-    ngx_queue_t                  *q;
-    ngx_http_codeexec_pg_job_t   *job;
     ngx_http_codeexec_pg_pool_t  *pool;
 
     pool = pg->pool;
@@ -130,15 +130,7 @@ ngx_http_codeexec_pg_not_opened(ngx_http_codeexec_pg_connection_t *pg)
         ngx_add_timer(&pool->backoff, delay);
     }
 
-    while (!ngx_http_codeexec_pg_alive(pool)
-           && !ngx_queue_empty(&pool->waiting))
-    {
-        q = ngx_queue_head(&pool->waiting);
-        job = ngx_queue_data(q, ngx_http_codeexec_pg_job_t, queue);
-
-        ngx_http_codeexec_pg_dequeue(job);
-        ngx_http_codeexec_pg_done(job, NGX_HTTP_SERVICE_UNAVAILABLE);
-    }
+    ngx_http_codeexec_pg_dispatch(pool);
 }
 
 
@@ -168,6 +160,7 @@ ngx_http_codeexec_pg_worn(ngx_http_codeexec_pg_connection_t *pg)
     pool = pg->pool;
 
     return PQstatus(pg->conn) != CONNECTION_OK
+           || pg->broken
            || pg->large
            || pg->generation != pool->generation
            || (pool->max_requests && pg->requests >= pool->max_requests)
@@ -180,7 +173,7 @@ void
 ngx_http_codeexec_pg_finish(ngx_http_codeexec_pg_connection_t *pg)
 {
     PGresult                     *res;
-    ngx_uint_t                    failed;
+    ngx_uint_t                    failed, unstored;
     ngx_http_codeexec_pg_job_t   *job;
     ngx_http_codeexec_pg_pool_t  *pool;
 
@@ -188,6 +181,7 @@ ngx_http_codeexec_pg_finish(ngx_http_codeexec_pg_connection_t *pg)
     job = pg->job;
     res = pg->result;
     failed = pg->failed;
+    unstored = pg->unstored;
 
     pg->job = NULL;
     pg->result = NULL;
@@ -209,6 +203,16 @@ ngx_http_codeexec_pg_finish(ngx_http_codeexec_pg_connection_t *pg)
 
     if (job == NULL) {
         PQclear(res);
+        return;
+    }
+
+    if (unstored) {
+        ngx_log_error(NGX_LOG_ERR, job->log, 0,
+                      "codeexec_pg \"%V\": the database did not insert an "
+                      "image", &pool->name);
+
+        PQclear(res);
+        ngx_http_codeexec_pg_done(job, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;
     }
 
@@ -268,7 +272,13 @@ ngx_http_codeexec_pg_fail(ngx_http_codeexec_pg_connection_t *pg,
         break;
 
     case ngx_http_codeexec_pg_old_table:
-        ngx_http_codeexec_pg_use_plain(pool);
+        ngx_http_codeexec_pg_use_plain(pg);
+
+        if (pool->prepare) {
+            ngx_http_codeexec_pg_close(pg);
+            ngx_http_codeexec_pg_retire(pool, pg->generation);
+        }
+
         break;
 
     case ngx_http_codeexec_pg_again:
@@ -340,9 +350,7 @@ static void
 ngx_http_codeexec_pg_retry(ngx_http_codeexec_pg_pool_t *pool,
     ngx_http_codeexec_pg_job_t *job)
 {
-    if (job->retried
-        || (pool->backoff.timer_set && !ngx_http_codeexec_pg_alive(pool)))
-    {
+    if (job->retried) {
         ngx_http_codeexec_pg_dispatch(pool);
         ngx_http_codeexec_pg_done(job, NGX_HTTP_SERVICE_UNAVAILABLE);
         return;
@@ -419,13 +427,20 @@ ngx_http_codeexec_pg_close_unwanted(ngx_http_codeexec_pg_pool_t *pool)
 
 
 void
-ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_pool_t *pool)
+ngx_http_codeexec_pg_use_plain(ngx_http_codeexec_pg_connection_t *pg)
 {
-    if (pool->plain) {
+    ngx_http_codeexec_pg_pool_t  *pool;
+
+    pool = pg->pool;
+
+    pg->plain = 1;
+    pool->plain = 1;
+
+    if (pool->warned) {
         return;
     }
 
-    pool->plain = 1;
+    pool->warned = 1;
 
     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                   "codeexec_pg \"%V\": the table \"images\" lacks the columns "

@@ -21,13 +21,15 @@
 #define NGX_HTTP_CODEEXEC_PG_GRACE      500
 
 
-static ngx_int_t ngx_http_codeexec_pg_consume(
+static ngx_int_t ngx_http_codeexec_pg_read(
+    ngx_http_codeexec_pg_connection_t *pg);
+static ngx_uint_t ngx_http_codeexec_pg_pending(
     ngx_http_codeexec_pg_connection_t *pg);
 static ngx_int_t ngx_http_codeexec_pg_read_results(
     ngx_http_codeexec_pg_connection_t *pg);
 static ngx_int_t ngx_http_codeexec_pg_send(
     ngx_http_codeexec_pg_connection_t *pg, ngx_http_codeexec_pg_job_t *job);
-static void ngx_http_codeexec_pg_keep_result(
+static ngx_int_t ngx_http_codeexec_pg_keep_result(
     ngx_http_codeexec_pg_connection_t *pg, PGresult *res);
 
 
@@ -45,6 +47,7 @@ ngx_http_codeexec_pg_execute(ngx_http_codeexec_pg_connection_t *pg,
                    job->nargs);
 
     pg->c->idle = 0;
+    pg->unstored = 0;
     pg->requests++;
 
     if (ngx_http_codeexec_pg_send(pg, job) != NGX_OK
@@ -80,10 +83,10 @@ ngx_http_codeexec_pg_send(ngx_http_codeexec_pg_connection_t *pg,
     ngx_http_codeexec_pg_args_t       *args;
     ngx_http_codeexec_pg_statement_t  *st;
 
-    static const int  binary[NGX_HTTP_CODEEXEC_PG_ARGS] = { 1, 1, 1, 1, 1 };
+    static const int  binary[NGX_HTTP_CODEEXEC_PG_ARGS] = { 1, 1, 1, 1 };
 
     st = &ngx_http_codeexec_pg_statements[job->statement];
-    text = ngx_http_codeexec_pg_text(pg->pool, job->statement);
+    text = ngx_http_codeexec_pg_text(pg, job->statement);
 
     if (text == NULL) {
         return NGX_ERROR;
@@ -122,7 +125,9 @@ ngx_http_codeexec_pg_send(ngx_http_codeexec_pg_connection_t *pg,
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    /* row by row, a server cannot make libpq collect them without end */
+
+    return PQsetSingleRowMode(pg->conn) ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -159,41 +164,67 @@ ngx_http_codeexec_pg_flush(ngx_http_codeexec_pg_connection_t *pg)
 }
 
 
-/*
- * What OpenSSL has decrypted but libpq had no room for makes no event.
- */
+/* NGX_OK at the end of all results, NGX_AGAIN or NGX_ERROR. */
 
 static ngx_int_t
-ngx_http_codeexec_pg_consume(ngx_http_codeexec_pg_connection_t *pg)
+ngx_http_codeexec_pg_read(ngx_http_codeexec_pg_connection_t *pg)
 {
-    int  rc;
+    int        consumed;
+    ngx_int_t  rc;
+
+    do {
+        consumed = PQconsumeInput(pg->conn);
+
 #if (NGX_SSL)
-    SSL  *ssl;
+        if (PQsslInUse(pg->conn)) {
+
+            /* core would log what is left as an alert */
+
+            ERR_clear_error();
+        }
 #endif
 
-    rc = PQconsumeInput(pg->conn);
+        if (consumed && pg->sending
+            && ngx_http_codeexec_pg_flush(pg) != NGX_OK)
+        {
+            consumed = 0;
+        }
 
+        /* what came before the end of a connection may say why it ended */
+
+        rc = ngx_http_codeexec_pg_read_results(pg);
+
+        if (rc == NGX_AGAIN && !consumed) {
+            return NGX_ERROR;
+        }
+
+    } while (rc == NGX_AGAIN && ngx_http_codeexec_pg_pending(pg));
+
+    return rc;
+}
+
+
+/* What OpenSSL has decrypted but libpq had no room for makes no event. */
+
+static ngx_uint_t
+ngx_http_codeexec_pg_pending(ngx_http_codeexec_pg_connection_t *pg)
+{
 #if (NGX_SSL)
+
+    SSL  *ssl;
 
     if (PQsslInUse(pg->conn)) {
         ssl = PQsslStruct(pg->conn, "OpenSSL");
 
-        while (rc && ssl && PQisBusy(pg->conn) && SSL_pending(ssl) > 0) {
-            rc = PQconsumeInput(pg->conn);
-        }
-
-        /* core would log what is left as an alert */
-
-        ERR_clear_error();
+        return ssl && SSL_pending(ssl) > 0;
     }
 
 #endif
 
-    return rc ? NGX_OK : NGX_ERROR;
+    return 0;
 }
 
 
-/* NGX_OK at the end of all results, NGX_AGAIN or NGX_ERROR. */
 
 static ngx_int_t
 ngx_http_codeexec_pg_read_results(ngx_http_codeexec_pg_connection_t *pg)
@@ -220,6 +251,8 @@ ngx_http_codeexec_pg_read_results(ngx_http_codeexec_pg_connection_t *pg)
                 return NGX_ERROR;
             }
 
+            (void) PQsetSingleRowMode(pg->conn);
+
             continue;
         }
 
@@ -241,38 +274,49 @@ ngx_http_codeexec_pg_read_results(ngx_http_codeexec_pg_connection_t *pg)
             return NGX_ERROR;
         }
 
-        ngx_http_codeexec_pg_keep_result(pg, res);
+        if (ngx_http_codeexec_pg_keep_result(pg, res) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
 
     return NGX_AGAIN;
 }
 
 
-/* An error stays; of the others the last one does. */
+/*
+ * An error stays, and so does a row; of the others the last one does.  There
+ * is one row at most.
+ */
 
-static void
+static ngx_int_t
 ngx_http_codeexec_pg_keep_result(ngx_http_codeexec_pg_connection_t *pg,
     PGresult *res)
 {
     int             column;
+    ngx_uint_t      row;
     ExecStatusType  status;
 
     status = PQresultStatus(res);
+    row = pg->result && PQresultStatus(pg->result) == PGRES_SINGLE_TUPLE;
 
-    if (pg->failed || status == PGRES_PIPELINE_ABORTED) {
+    if (pg->failed || status == PGRES_PIPELINE_ABORTED
+        || (row && status == PGRES_TUPLES_OK))
+    {
         PQclear(res);
-        return;
+        return NGX_OK;
     }
 
     PQclear(pg->result);
     pg->result = res;
 
-    if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-        pg->failed = 1;
-        return;
-    }
+    switch (status) {
 
-    if (status == PGRES_TUPLES_OK && PQntuples(res) > 0) {
+    case PGRES_SINGLE_TUPLE:
+
+        if (row) {
+            return NGX_ERROR;
+        }
+
         column = PQnfields(res) - 1;
 
         if (column >= 0
@@ -280,7 +324,29 @@ ngx_http_codeexec_pg_keep_result(ngx_http_codeexec_pg_connection_t *pg,
         {
             pg->large = 1;
         }
+
+        break;
+
+    case PGRES_COMMAND_OK:
+
+        /* once is enough, but never is not */
+
+        if (pg->job && pg->job->statement == ngx_http_codeexec_pg_store
+            && !pg->job->retried && ngx_strcmp(PQcmdTuples(res), "1") != 0)
+        {
+            pg->unstored = 1;
+        }
+
+        break;
+
+    case PGRES_TUPLES_OK:
+        break;
+
+    default:
+        pg->failed = 1;
     }
+
+    return NGX_OK;
 }
 
 
@@ -289,21 +355,13 @@ ngx_http_codeexec_pg_process(ngx_http_codeexec_pg_connection_t *pg)
 {
     ngx_int_t  rc;
 
-    rc = ngx_http_codeexec_pg_consume(pg);
-
-    if (rc == NGX_OK && pg->sending) {
-        rc = ngx_http_codeexec_pg_flush(pg);
-    }
-
-    /* what came before the end of a connection may say why */
-
-    if (rc == NGX_OK || PQstatus(pg->conn) == CONNECTION_BAD) {
-        rc = ngx_http_codeexec_pg_read_results(pg);
-    }
+    rc = ngx_http_codeexec_pg_read(pg);
 
     if (rc == NGX_AGAIN) {
         return;
     }
+
+    pg->broken = (rc == NGX_ERROR);
 
     if (pg->state == ngx_http_codeexec_pg_preparing) {
 
@@ -329,8 +387,7 @@ ngx_http_codeexec_pg_process(ngx_http_codeexec_pg_connection_t *pg)
 ngx_int_t
 ngx_http_codeexec_pg_ignore(ngx_http_codeexec_pg_connection_t *pg)
 {
-    if (ngx_http_codeexec_pg_consume(pg) != NGX_OK
-        || ngx_http_codeexec_pg_read_results(pg) != NGX_OK
+    if (ngx_http_codeexec_pg_read(pg) != NGX_OK
         || PQstatus(pg->conn) != CONNECTION_OK)
     {
         return NGX_ERROR;

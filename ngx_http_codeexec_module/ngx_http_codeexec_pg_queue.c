@@ -15,6 +15,8 @@
 #include "ngx_http_codeexec_pg.h"
 
 
+static void ngx_http_codeexec_pg_refuse(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_http_codeexec_pg_job_t *job);
 static void ngx_http_codeexec_pg_refuse_handler(ngx_event_t *ev);
 static void ngx_http_codeexec_pg_queue_handler(ngx_event_t *ev);
 
@@ -31,6 +33,7 @@ ngx_http_codeexec_pg_submit(ngx_http_codeexec_pg_pool_t *pool,
     job->result = NULL;
     job->sqlstate[0] = '\0';
     job->waiting = 0;
+    job->refused = 0;
     job->retried = 0;
 
     if (pool->backoff.timer_set && !ngx_http_codeexec_pg_alive(pool)) {
@@ -57,20 +60,26 @@ ngx_http_codeexec_pg_submit(ngx_http_codeexec_pg_pool_t *pool,
 void
 ngx_http_codeexec_pg_cancel(ngx_http_codeexec_pg_job_t *job)
 {
-    if (job->waiting) {
-        ngx_http_codeexec_pg_dequeue(job);
-        ngx_http_codeexec_pg_close_unwanted(job->pool);
+    if (job->refused) {
+        ngx_queue_remove(&job->queue);
+        job->refused = 0;
         return;
     }
 
-    if (job->connection) {
+    if (job->waiting) {
+        ngx_http_codeexec_pg_dequeue(job);
+
+    } else if (job->connection) {
         ngx_http_codeexec_pg_abandon(job->connection);
         job->connection = NULL;
 
-        /* it may have been closed, while others wait for one */
-
-        ngx_http_codeexec_pg_dispatch(job->pool);
+    } else {
+        return;
     }
+
+    /* a connection may have been closed, or is not needed any more */
+
+    ngx_http_codeexec_pg_dispatch(job->pool);
 }
 
 
@@ -103,12 +112,7 @@ ngx_http_codeexec_pg_dispatch(ngx_http_codeexec_pg_pool_t *pool)
             continue;
         }
 
-        /* the caller may be submitting it */
-
-        job->waiting = 1;
-        pool->nwaiting++;
-        ngx_queue_insert_tail(&pool->refused, &job->queue);
-        ngx_post_event(&pool->refuse, &ngx_posted_events);
+        ngx_http_codeexec_pg_refuse(pool, job);
     }
 
     while (pool->nopening < pool->nwaiting
@@ -122,9 +126,35 @@ ngx_http_codeexec_pg_dispatch(ngx_http_codeexec_pg_pool_t *pool)
         ngx_http_codeexec_pg_connect(pg);
     }
 
+    if (pool->backoff.timer_set && !ngx_http_codeexec_pg_alive(pool)) {
+
+        while (!ngx_queue_empty(&pool->waiting)) {
+            q = ngx_queue_head(&pool->waiting);
+            job = ngx_queue_data(q, ngx_http_codeexec_pg_job_t, queue);
+
+            ngx_http_codeexec_pg_dequeue(job);
+            ngx_http_codeexec_pg_refuse(pool, job);
+        }
+    }
+
     if (pool->nwaiting && !pool->timer.timer_set) {
         ngx_add_timer(&pool->timer, pool->queue_timeout);
     }
+
+    ngx_http_codeexec_pg_close_unwanted(pool);
+}
+
+
+/* Its handler is called later, as the caller may be submitting it. */
+
+static void
+ngx_http_codeexec_pg_refuse(ngx_http_codeexec_pg_pool_t *pool,
+    ngx_http_codeexec_pg_job_t *job)
+{
+    job->refused = 1;
+
+    ngx_queue_insert_tail(&pool->refused, &job->queue);
+    ngx_post_event(&pool->refuse, &ngx_posted_events);
 }
 
 
@@ -167,7 +197,9 @@ ngx_http_codeexec_pg_refuse_handler(ngx_event_t *ev)
         q = ngx_queue_head(&pool->refused);
         job = ngx_queue_data(q, ngx_http_codeexec_pg_job_t, queue);
 
-        ngx_http_codeexec_pg_dequeue(job);
+        ngx_queue_remove(&job->queue);
+        job->refused = 0;
+
         ngx_http_codeexec_pg_done(job, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 }
@@ -231,7 +263,7 @@ ngx_http_codeexec_pg_init_queue(ngx_http_codeexec_pg_pool_t *pool,
     pool->timer.data = pool;
     pool->timer.log = log;
 
-    /* what keeps a worker alive is a connection at work */
+    /* a worker is kept alive by connections that open or work */
 
     pool->timer.cancelable = 1;
 

@@ -49,17 +49,18 @@ ngx_http_codeexec_pg_statement_t  ngx_http_codeexec_pg_statements[] = {
 
     /*
      * $1 name, $2 data, $3 type, $4 seconds to live or NULL.  Names are
-     * unique, so a conflict is a repetition of what has been stored already.
+     * unique, so a conflict of names is a repetition of what was stored.
      */
 
     { "codeexec_store",
 
       "INSERT INTO images (filename, data, content_type, sha256, created_at,"
       " expires_at) VALUES ($1, $2, $3, sha256($2), now(),"
-      " now() + make_interval(secs => $4)) ON CONFLICT DO NOTHING",
+      " now() + make_interval(secs => $4))"
+      " ON CONFLICT (filename) DO NOTHING",
 
       "INSERT INTO images (filename, data) VALUES ($1, $2)"
-      " ON CONFLICT DO NOTHING",
+      " ON CONFLICT (filename) DO NOTHING",
 
       4,
       { NGX_HTTP_CODEEXEC_PG_TEXT, NGX_HTTP_CODEEXEC_PG_BYTEA,
@@ -105,13 +106,14 @@ static ngx_http_codeexec_pg_sqlstate_t  ngx_http_codeexec_pg_sqlstates[] = {
 
 
 const char *
-ngx_http_codeexec_pg_text(ngx_http_codeexec_pg_pool_t *pool, ngx_uint_t i)
+ngx_http_codeexec_pg_text(ngx_http_codeexec_pg_connection_t *pg,
+    ngx_uint_t i)
 {
     ngx_http_codeexec_pg_statement_t  *st;
 
     st = &ngx_http_codeexec_pg_statements[i];
 
-    return pool->plain ? st->plain : st->text;
+    return pg->plain ? st->plain : st->text;
 }
 
 

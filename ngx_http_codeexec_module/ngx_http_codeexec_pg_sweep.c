@@ -11,10 +11,17 @@
 #include "ngx_http_codeexec_pg.h"
 
 
-#define NGX_HTTP_CODEEXEC_PG_BATCH  500
+/*
+ * Rows of a batch.  How long their deletion takes depends on their sizes, so
+ * the batch is halved and doubled to take about a tenth of a second.
+ */
+#define NGX_HTTP_CODEEXEC_PG_BATCH      32
+#define NGX_HTTP_CODEEXEC_PG_MAX_BATCH  512
+#define NGX_HTTP_CODEEXEC_PG_FAST       50
+#define NGX_HTTP_CODEEXEC_PG_SLOW       200
 
 /* Between two batches, so that a long sweep is no load. */
-#define NGX_HTTP_CODEEXEC_PG_PAUSE  100
+#define NGX_HTTP_CODEEXEC_PG_PAUSE      100
 
 
 static void ngx_http_codeexec_pg_sweep_later(
@@ -27,23 +34,15 @@ void
 ngx_http_codeexec_pg_init_sweep(ngx_http_codeexec_pg_pool_t *pool,
     ngx_cycle_t *cycle)
 {
-    u_char                      *p;
-    ngx_uint_t                   n;
     ngx_http_codeexec_pg_job_t  *job;
 
     if (pool->sweep == 0 || !pool->stores || ngx_worker != 0) {
         return;
     }
 
-    p = pool->sweep_batch;
-
-    for (n = 0; n < 8; n++) {
-        p[n] = (u_char) ((uint64_t) NGX_HTTP_CODEEXEC_PG_BATCH
-                         >> (56 - 8 * n));
-    }
-
-    pool->sweep_args.values[0] = (char *) p;
-    pool->sweep_args.lengths[0] = 8;
+    pool->sweep_batch = NGX_HTTP_CODEEXEC_PG_BATCH;
+    pool->sweep_args.values[0] = (char *) pool->sweep_rows;
+    pool->sweep_args.lengths[0] = sizeof(pool->sweep_rows);
 
     job = &pool->sweep_job;
 
@@ -59,7 +58,9 @@ ngx_http_codeexec_pg_init_sweep(ngx_http_codeexec_pg_pool_t *pool,
     pool->sweeper.log = cycle->log;
     pool->sweeper.cancelable = 1;
 
-    ngx_http_codeexec_pg_sweep_later(pool, pool->sweep);
+    /* at any time, lest reloads that are frequent prevent it */
+
+    ngx_add_timer(&pool->sweeper, (ngx_msec_t) ngx_random() % pool->sweep);
 }
 
 
@@ -78,18 +79,30 @@ ngx_http_codeexec_pg_sweep_later(ngx_http_codeexec_pg_pool_t *pool,
 static void
 ngx_http_codeexec_pg_sweep_handler(ngx_event_t *ev)
 {
+    u_char                       *p;
+    ngx_uint_t                    rows;
     ngx_http_codeexec_pg_pool_t  *pool;
 
     pool = ev->data;
 
-    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, ev->log, 0,
-                   "codeexec pg sweep handler");
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ev->log, 0,
+                   "codeexec pg sweep handler, batch: %ui",
+                   pool->sweep_batch);
 
-    if (ngx_exiting || pool->plain) {
+    if (ngx_exiting) {
         return;
     }
 
-    if (pool->nwaiting || pool->nbusy == pool->max_connections
+    rows = pool->sweep_batch;
+
+    for (p = pool->sweep_rows + sizeof(pool->sweep_rows);
+         p > pool->sweep_rows;
+         rows >>= 8)
+    {
+        *--p = (u_char) rows;
+    }
+
+    if (pool->plain || pool->nwaiting || pool->nbusy == pool->max_connections
         || ngx_http_codeexec_pg_submit(pool, &pool->sweep_job) != NGX_OK)
     {
         ngx_http_codeexec_pg_sweep_later(pool, pool->sweep);
@@ -101,13 +114,28 @@ static void
 ngx_http_codeexec_pg_sweep_done(ngx_http_codeexec_pg_job_t *job)
 {
     ngx_int_t                     n;
+    ngx_uint_t                    batch;
     const char                   *count;
     ngx_http_codeexec_pg_pool_t  *pool;
 
     pool = job->data;
+    batch = pool->sweep_batch;
+
+    if (job->time > NGX_HTTP_CODEEXEC_PG_SLOW) {
+        pool->sweep_batch = ngx_max(batch / 2, 1);
+
+    } else if (job->status == NGX_OK && job->time < NGX_HTTP_CODEEXEC_PG_FAST)
+    {
+        pool->sweep_batch = ngx_min(batch * 2, NGX_HTTP_CODEEXEC_PG_MAX_BATCH);
+    }
 
     if (job->status != NGX_OK) {
-        ngx_http_codeexec_pg_sweep_later(pool, pool->sweep);
+
+        /* what took too long may be done with fewer */
+
+        ngx_http_codeexec_pg_sweep_later(pool,
+            job->status == NGX_HTTP_GATEWAY_TIME_OUT && batch > 1
+            ? NGX_HTTP_CODEEXEC_PG_PAUSE : pool->sweep);
         return;
     }
 
@@ -123,7 +151,7 @@ ngx_http_codeexec_pg_sweep_done(ngx_http_codeexec_pg_job_t *job)
                       &pool->name, n);
     }
 
-    ngx_http_codeexec_pg_sweep_later(pool, n < NGX_HTTP_CODEEXEC_PG_BATCH
+    ngx_http_codeexec_pg_sweep_later(pool, n < (ngx_int_t) batch
                                            ? pool->sweep
                                            : NGX_HTTP_CODEEXEC_PG_PAUSE);
 }
