@@ -173,6 +173,10 @@ typedef struct {
     int64_t                     queue_us;
     int64_t                     memory_kb;         /* peak */
 
+    ngx_str_t                   reason;            /* data is NULL if none
+                                                      was given */
+    ngx_str_t                   skipped;           /* JSON, or empty */
+
     unsigned                    known:1;           /* the above is set */
     unsigned                    truncated:1;
 } ngx_http_codeexec_result_t;

@@ -386,6 +386,11 @@ ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_write_string(w, "\"status\":", status->data,
                                    status->len);
 
+    if (res->reason.data) {
+        ngx_http_codeexec_write_string(w, "\"reason\":", res->reason.data,
+                                       res->reason.len);
+    }
+
     ngx_http_codeexec_write_number(w, "\"exit_code\":", res->exit_code);
     ngx_http_codeexec_write_number(w, "\"signal\":", res->signal);
     ngx_http_codeexec_write_time(w, "\"time_ms\":", res->time_us);
@@ -397,6 +402,11 @@ ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
                                    ctx->job.id.len);
 
     ngx_http_codeexec_write_truncated(w, res->truncated);
+
+    if (res->skipped.len) {
+        ngx_http_codeexec_write_key(w, "\"skipped\":");
+        ngx_http_codeexec_put(w, res->skipped.data, res->skipped.len);
+    }
 }
 
 

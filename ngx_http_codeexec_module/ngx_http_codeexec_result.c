@@ -9,6 +9,8 @@
 
 static ngx_int_t ngx_http_codeexec_set_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
+static ngx_int_t ngx_http_codeexec_set_remarks(ngx_http_request_t *r,
+    ngx_http_codeexec_result_t *res, json_t *json);
 static ngx_int_t ngx_http_codeexec_set_sizes(ngx_http_request_t *r,
     ngx_http_codeexec_result_t *res, json_int_t *size);
 static ngx_int_t ngx_http_codeexec_set_status(ngx_http_codeexec_result_t *res,
@@ -29,7 +31,40 @@ ngx_http_codeexec_take_result(ngx_http_request_t *r,
         return rc;
     }
 
+    if (ngx_http_codeexec_set_remarks(r, &ctx->result, json) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_codeexec_alloc_result(r, ctx);
+}
+
+
+/* Members that an older codeexecd does not have. */
+
+static ngx_int_t
+ngx_http_codeexec_set_remarks(ngx_http_request_t *r,
+    ngx_http_codeexec_result_t *res, json_t *json)
+{
+    json_t  *reason, *skipped;
+
+    reason = json_object_get(json, "reason");
+    skipped = json_object_get(json, "skipped");
+
+    if (json_is_string(reason)
+        && ngx_http_codeexec_json_copy(r->pool, reason, &res->reason)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (json_array_size(skipped)
+        && ngx_http_codeexec_json_copy(r->pool, skipped, &res->skipped)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -278,6 +278,18 @@ ok($details->{truncated}, 'detail, truncated');
 is(scalar(@t = $r->body =~ /"truncated"/g), 1, 'truncated once');
 like($r->body, qr/^\{"error":.*"images":.*"output":.*"status":/, 'order');
 
+ok(!exists $details->{$_}, "detail, no $_ was given")
+	for qw/reason skipped/;
+$r = run("reason => 'disk', skipped => [{ name => qq(a\\n\"),
+	reason => 'fifo' }]", data => $asked);
+is($r->json->{reason}, 'disk', 'detail, reason');
+is_deeply($r->json->{skipped}, [{ name => "a\n\"", reason => 'fifo' }],
+	'detail, skipped');
+$r = run("reason => '', skipped => []", data => $asked);
+is($r->json->{reason}, '', 'detail, no reason');
+ok(!exists $r->json->{skipped}, 'detail, nothing was skipped');
+ok(run("reason => undef, skipped => 'x', stdout => 'x'")->status == 200,
+	'what is not a reason');
 is(run("stdout => 'x'", uri => '/detail')->json->{status}, 'ok',
 	'codeexec_detail');
 answer_is(run("stdout => 'x'", uri => '/detail',
