@@ -28,7 +28,7 @@ $t->write_conf(<<~EOC);
 	${\ $db->block('images', max_connections => 3, query_timeout => '10s')}
 	${\ $db->block('quick', max_connections => 1, query_timeout => '500ms',
 		conninfo => '"' . $db->conninfo('application_name=quick') . '"')}
-	${\ $db->block('legacy', max_connections => 2,
+	${\ $db->block('legacy', max_connections => 4,
 		conninfo => '"' . $db->conninfo('dbname=legacy') . '"')}
 	${\ $db->block('upgraded', max_connections => 2,
 		conninfo => '"' . $db->conninfo('dbname=upgraded') . '"')}
@@ -294,7 +294,8 @@ for my $bad ("'\\x'", "'\\x00ff'", "'\\x" . '00' x 33 . "'") {
 	$name = insert($db, sha256 => $bad, size => 77);
 	$r = get($name);
 	bytes_are($r, image_bytes(77), "sha256 $bad");
-	like($r->header('ETag'), qr/^"[0-9a-f-]+"$/, "sha256 $bad, ETag");
+	like($r->header('ETag'), qr/^"[0-9a-f]+-[0-9a-f]+-4d"$/,
+		"sha256 $bad, ETag");
 }
 
 # names
@@ -337,6 +338,7 @@ for my $bad ('', 'x', 'index.html', $uuid, "${uuid}_", "$uuid-a",
 		. $shown =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger);
 }
 
+unlike($t->read_file('error.log'), qr/pcre/, 'and none is an error');
 is($t->http_get("/image/${uuid}_a%00")->status, 400, 'NUL in a name');
 is($t->http_get("/any/%00")->status, 400, 'NUL where any name will do');
 name_is('', 200, 'dot-dot is for nginx', "/x/../image/./${uuid}_a");
@@ -423,6 +425,12 @@ is(get($name)->status, 404, 'and not any more');
 $name = image_name();
 my $old = image_bytes(5000, 'jpeg');
 $db->image($name, data => $old, dbname => 'legacy');
+
+# Four connections at once learn of it.
+
+my @first = map { $t->connect } 1 .. 4;
+write_all($_, $t->request(GET => image_path($name, '/legacy/'))) for @first;
+bytes_are($t->read_response($_), $old, 'legacy table, at once') for @first;
 
 for my $n (1 .. 6) {
 	$r = get($name, '/legacy/');

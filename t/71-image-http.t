@@ -641,6 +641,34 @@ for my $how (qw/close abort/) {
 	whole(get($path), "$how, and after that");
 }
 
+# A body that comes while the database is asked is read and dropped.
+
+for my $end (qw/finished closed/) {
+	my $head = $t->request(GET => $path, keepalive => 1,
+		headers => ['Content-Length: 100000']);
+	my $s = $t->connect;
+
+	$lock->query('BEGIN; LOCK TABLE images');
+	write_all($s, $head . 'x' x 1000);
+	is($db->wait_backends(1, 3, $Test::Postgres::APPLICATION, 'active'), 1,
+		"a body that is $end, asked");
+	write_all($s, 'x' x 50000);
+
+	# Core takes the end of a body that is cut for its end.
+
+	$end eq 'closed' ? close $s : sleep 0.05;
+	$lock->query('COMMIT');
+
+	if ($end eq 'closed') {
+		whole(get($path), 'a body that is closed, the next');
+		next;
+	}
+
+	write_all($s, 'x' x 49000);
+	whole($t->read_response($s), 'a body that is finished');
+	whole($t->http_get($path, socket => $s), 'and the next');
+}
+
 SKIP: {
 	skip 'no curl with HTTP/2', 3
 		if `curl --version 2>&1` !~ /^Features:.* HTTP2/m;

@@ -35,6 +35,8 @@ my %pool = (
 	images => {},
 	patient => { query_timeout => '20s',
 		conninfo => $db->conninfo('application_name=patient') },
+	single => { max_connections => 1, query_timeout => '20s',
+		queue => '10 timeout=10s' },
 	legacy => { conninfo => $db->conninfo('dbname=legacy') },
 	down => { conninfo => 'host=127.0.0.1 port=' . $t->port(9)
 		. ' user=codeexec sslmode=disable' },
@@ -83,6 +85,7 @@ $t->write_conf(<<~EOC, main => 'worker_processes 1;');
 	        codeexec_image patient;
 	        codeexec_image_types png jpeg gif webp avif svg;
 	    }
+	    location /single-image/ { codeexec_image single; }
 	    location /legacy-image/ { codeexec_image legacy; }
 
 	    $locations
@@ -153,7 +156,11 @@ my $fake = $t->fake(script => sub ($c, $job) {
 
 	return $c->dribble($canned{pair}->(), [map { $_ * 997 } 1 .. 70])
 		if $code eq 'slowly';
-	return $c->send($canned{$code}->()) if $canned{$code};
+	if ($canned{$code}) {
+		$c->send($canned{$code}->());
+		return $c->note('sent');
+	}
+
 	$c->send(answer(files => [eval $code], eval $job->{stdin}));
 });
 
@@ -290,6 +297,13 @@ for my $host ('localhost', 'example.test:8080', '127.0.0.1', '[::1]:80') {
 	like(url($r), qr{^http://\Q$host\E/image/${uuid}_a\.png$},
 		"Host: $host");
 }
+
+# A host that JSON has to escape, if nginx takes it at all.
+
+$r = $t->http($t->request(POST => '/run/images', version => '1.0',
+	body => $json->encode({ code => $one }), headers => ['Host: a"b']));
+ok($r->status == 400 || url($r) =~ m{^http://a"b/image/}, 'Host: a"b')
+	|| diag($r->raw);
 
 $r = run($one, '/run/images', version => '1.0');
 like(url($r), qr{^http://img\.test:@{[$t->port]}/image/${uuid}_a\.png$},
@@ -676,6 +690,26 @@ for my $round (1 .. 8) {
 	my $more = count() - $before;
 	ok($more == 0 || $more == 2, "gone with 30 MB, $round") || diag($more);
 }
+
+# A connection that is closed on this account makes room for a new one.
+
+my $wanted = insert($db, size => 100);
+$t->http_get("/single-image/$wanted");
+$db->freeze;
+$fake->reset;
+my $sender = $t->connect;
+write_all($sender, $t->request(POST => '/run/single', body => $big));
+$fake->wait_for(sent => 1, 10);
+sleep 0.3;
+my $waiter = $t->connect;
+write_all($waiter, $t->request(GET => "/single-image/$wanted"));
+sleep 0.05;
+$t->abort($sender);
+sleep 0.05;
+$db->thaw;
+$begin = time;
+is($t->read_response($waiter)->body, image_bytes(100), 'who waits is served');
+cmp_ok(time - $begin, '<', 3, 'and soon');
 
 stored_ok(run('pair'), \%pair, 'still well');
 $t->check_leaks('no descriptors left', 4);
