@@ -41,10 +41,6 @@ BEGIN
 END
 $$;
 
--- The default since PostgreSQL 15; before it, everybody may create tables.
-
-REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-
 GRANT USAGE, CREATE ON SCHEMA public TO codeexec_owner;
 GRANT USAGE ON SCHEMA public TO codeexec, codeexec_read;
 
@@ -53,8 +49,10 @@ GRANT USAGE ON SCHEMA public TO codeexec, codeexec_read;
 
 DO $$
 DECLARE
-    before  regrole := (SELECT relowner FROM pg_class
-                        WHERE oid = 'images'::regclass);
+    before    regrole := (SELECT relowner FROM pg_class
+                          WHERE oid = 'images'::regclass);
+    users     text := 'codeexec';
+    sequence  text := pg_get_serial_sequence('images', 'id');
 BEGIN
     IF before <> 'codeexec_owner'::regrole THEN
         ALTER TABLE images OWNER TO codeexec_owner;
@@ -64,9 +62,12 @@ BEGIN
         THEN
             EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON images '
                 'TO %s', before);
-            EXECUTE format('GRANT USAGE ON SEQUENCE images_id_seq TO %s',
-                before);
+            users := format('%s, %s', users, before);
         END IF;
+    END IF;
+
+    IF sequence IS NOT NULL THEN
+        EXECUTE format('GRANT USAGE ON SEQUENCE %s TO %s', sequence, users);
     END IF;
 END
 $$;
@@ -74,7 +75,6 @@ $$;
 GRANT SELECT ON images TO codeexec, codeexec_read;
 
 GRANT INSERT ON images TO codeexec;
-GRANT USAGE ON SEQUENCE images_id_seq TO codeexec;
 
 -- To remove expired rows they are locked first, for which PostgreSQL asks for
 -- the right to update one column of them.

@@ -3,11 +3,13 @@
 # Copyright (C) The codeexec authors.
 
 # conf/schema.sql and conf/roles.sql: on an empty database and on that of the
-# service before, once and again.
+# service before, once and again, and while others use it.
 
 use v5.36;
 
+use POSIX ();
 use Test::More;
+use Time::HiRes qw/time/;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
@@ -120,6 +122,11 @@ my %denied = (
 	'SET ROLE codeexec_owner' => [qw/codeexec codeexec_read/],
 );
 
+# Everybody might, and roles.sql leaves that as it is.
+
+delete $denied{'CREATE TABLE t ()'}
+	if $db->psql('SHOW server_version_num') < 150000;
+
 for my $sql (sort keys %denied) {
 	is(ask('new', $sql, user => $_), '42501', "$_: $sql")
 		for @{ $denied{$sql} };
@@ -178,6 +185,130 @@ is(ask('old', 'SELECT count(*) FROM images', user => 'Old one'), '3',
 	'and reads');
 is(ask('old', 'SELECT count(*) FROM images', user => 'codeexec'), '3',
 	'as does the new one');
+
+###############################################################################
+
+# A database that is not ours alone, and a sequence of another name
+
+$db->psql('CREATE ROLE anybody LOGIN');
+$db->psql('CREATE DATABASE shared');
+ask('shared', 'GRANT CREATE ON SCHEMA public TO PUBLIC');
+ask('shared', 'CREATE TABLE images (id SERIAL PRIMARY KEY,
+	filename VARCHAR NOT NULL UNIQUE, data BYTEA NOT NULL)');
+ask('shared', 'ALTER SEQUENCE images_id_seq RENAME TO "Images of all"');
+apply('shared', qw/schema roles/);
+
+is(ask('shared', 'CREATE TABLE theirs ()', user => 'anybody'), '',
+	'others may do what they did');
+is(ask('shared', "$insert ('a_1.png', 'x') RETURNING id", user => 'codeexec'),
+	'1', 'a sequence of another name');
+
+###############################################################################
+
+# While others use the table: a dump that reads it, a store that is under way
+
+sub transaction ($dbname, $sql) {
+	my $client = Test::Postgres::Client->new($db, dbname => $dbname);
+	$client->query("BEGIN; $sql");
+	return $client;
+}
+
+# Applies schema.sql meanwhile; what is returned tells how that went.
+
+sub begin_to_apply ($dbname) {
+	my $pid = open my $out, '-|';
+
+	defined $pid or die "cannot fork: $!";
+
+	if (!$pid) {
+		my $begin = time;
+		my $error = load("$conf/schema.sql", $dbname);
+		syswrite STDOUT, join "\n", time - $begin, $error;
+		POSIX::_exit(0);
+	}
+
+	return sub {
+		local $/;
+		return (<$out> // '') =~ /^(\S+)\n(.*)$/s;
+	};
+}
+
+# The slowest lookup until it is done.
+
+sub slowest ($dbname, $seconds) {
+	my $client = Test::Postgres::Client->new($db, dbname => $dbname);
+	my ($end, $slowest) = (time + $seconds, 0);
+
+	while (time < $end) {
+		my $begin = time;
+		$client->query("SELECT data FROM images WHERE filename = 'a'");
+		my $took = time - $begin;
+		$slowest = $took if $took > $slowest;
+	}
+
+	return $slowest;
+}
+
+my $legacy = 'CREATE TABLE images (id SERIAL PRIMARY KEY, filename VARCHAR NOT
+	NULL UNIQUE, data BYTEA NOT NULL)';
+
+for my $dbname (qw/dumped stored/) {
+	$db->psql("CREATE DATABASE $dbname");
+	ask($dbname, $legacy);
+	ask($dbname, "$insert ('a', 'x')");
+}
+
+# Complete: nobody waits for anybody.
+
+my @others = map { transaction(new => $_) } 'SELECT 1 FROM images',
+	"$insert ('c_1.png', 'x')", 'SELECT 1 FROM images FOR UPDATE';
+my $begin = time;
+$before = everything('new');
+my $applied = begin_to_apply('new');
+cmp_ok(slowest(new => 0.5), '<', 0.4, 'applied again, lookups go on');
+my ($took, $error) = $applied->();
+is($error, '', 'applied again beside others');
+apply('new', qw/roles/);
+cmp_ok(time - $begin, '<', 2.9, 'applied again, at once');
+is(everything('new'), $before, 'applied again, nothing changed');
+
+# A table of the service before, and one that has columns but no index
+
+my $dump = transaction(dumped => 'SELECT 1 FROM images');
+apply('stored', qw/schema/);
+ask('stored', 'DROP INDEX images_expires_at');
+my $store = transaction(stored => "$insert ('b', 'x')");
+my %before = map { $_ => everything($_) } qw/dumped stored/;
+my %applied = map { $_ => begin_to_apply($_) } qw/dumped stored/;
+
+cmp_ok(slowest(stored => 1), '<', 0.5, 'an index is missing, lookups go on');
+
+for my $dbname (qw/dumped stored/) {
+	($took, $error) = $applied{$dbname}->();
+	like($error, qr/lock timeout/, "$dbname, the lock is not to be had");
+	ok($took > 2.5 && $took < 6, "$dbname, for three seconds")
+		|| diag($took);
+	is(everything($dbname), $before{$dbname}, "$dbname, nothing changed");
+}
+
+cmp_ok(slowest(dumped => 0.1), '<', 0.1, 'and nobody waits any more');
+$_->query('COMMIT') for $dump, $store;
+
+for my $dbname (qw/dumped stored/) {
+	apply($dbname, qw/schema/);
+	is(columns($dbname), $columns, "$dbname, columns in the end");
+	is(indexes($dbname), $indexes, "$dbname, indexes in the end");
+}
+
+# An index that was made before, without a lock
+
+$db->psql('CREATE DATABASE prepared');
+ask('prepared', $legacy);
+ask('prepared', 'ALTER TABLE images ADD COLUMN expires_at timestamptz');
+ask('prepared', 'CREATE INDEX CONCURRENTLY images_expires_at ON images
+	(expires_at) WHERE expires_at IS NOT NULL');
+apply('prepared', qw/schema/);
+is(indexes('prepared'), $indexes, 'an index that was there');
 
 ###############################################################################
 
