@@ -154,9 +154,12 @@ ngx_http_codeexec_check_name(ngx_http_request_t *r, ngx_str_t *name)
     }
 
     if (n != NGX_REGEX_NO_MATCHED) {
+
+        /* the name is left out, it may have line feeds and more */
+
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      ngx_regex_exec_n " failed: %i on \"%V\" using "
-                      "\"codeexec_image_name\"", n, name);
+                      ngx_regex_exec_n " failed: %i using "
+                      "\"codeexec_image_name\"", n);
     }
 
     return NGX_DECLINED;
@@ -441,15 +444,8 @@ ngx_http_codeexec_send_image_header(ngx_http_request_t *r,
 {
     ngx_int_t  rc;
 
-    if (ngx_http_codeexec_row_headers(r, row, etag) != NGX_OK) {
+    if (ngx_http_codeexec_row_headers(r, row, etag, not_modified) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (not_modified) {
-        r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
-        r->headers_out.content_type.len = 0;
-        r->headers_out.content_length_n = -1;
-        r->allow_ranges = 0;
     }
 
     rc = ngx_http_send_header(r);

@@ -34,6 +34,8 @@ static void ngx_http_codeexec_row_text(PGresult *res, int column,
     ngx_str_t *text);
 static ngx_int_t ngx_http_codeexec_row_time(PGresult *res, int column,
     int64_t *time);
+static ngx_int_t ngx_http_codeexec_row_content_type(ngx_http_request_t *r,
+    ngx_http_codeexec_row_t *row);
 static ngx_int_t ngx_http_codeexec_row_cache_control(ngx_http_request_t *r,
     ngx_http_codeexec_row_t *row);
 
@@ -259,11 +261,64 @@ ngx_http_codeexec_row_etag(ngx_http_request_t *r,
 }
 
 
+/* Of an image that is not sent, its first bytes may be too few for its type. */
+
 ngx_int_t
 ngx_http_codeexec_row_headers(ngx_http_request_t *r,
-    ngx_http_codeexec_row_t *row, ngx_str_t *etag)
+    ngx_http_codeexec_row_t *row, ngx_str_t *etag, ngx_uint_t not_modified)
 {
-    ngx_table_elt_t                       *h;
+    ngx_table_elt_t  *h;
+
+    if (not_modified) {
+        r->headers_out.status = NGX_HTTP_NOT_MODIFIED;
+
+    } else {
+        r->headers_out.status = NGX_HTTP_OK;
+        r->headers_out.content_length_n = row->size;
+        r->allow_ranges = 1;
+
+        if (ngx_http_codeexec_row_content_type(r, row) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (row->created >= 0 && row->created < NGX_HTTP_CODEEXEC_YEAR_10000) {
+        r->headers_out.last_modified_time = (time_t) row->created;
+    }
+
+    h = ngx_http_codeexec_add_header(r, "ETag", "");
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->value = *etag;
+
+    r->headers_out.etag = h;
+
+    if (ngx_http_codeexec_row_cache_control(r, row) != NGX_OK
+        || ngx_http_codeexec_add_header(r, "X-Content-Type-Options",
+               "nosniff")
+           == NULL
+        || ngx_http_codeexec_add_header(r, "Content-Security-Policy",
+               "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+           == NULL
+        || ngx_http_codeexec_add_header(r, "Cross-Origin-Resource-Policy",
+               "cross-origin")
+           == NULL
+        || ngx_http_codeexec_add_header(r, "Referrer-Policy", "no-referrer")
+           == NULL)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_row_content_type(ngx_http_request_t *r,
+    ngx_http_codeexec_row_t *row)
+{
     const ngx_http_codeexec_image_type_t  *type;
 
     type = ngx_http_codeexec_row_type(r, row);
@@ -284,38 +339,6 @@ ngx_http_codeexec_row_headers(ngx_http_request_t *r,
     }
 
     r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = row->size;
-
-    if (row->created >= 0 && row->created < NGX_HTTP_CODEEXEC_YEAR_10000) {
-        r->headers_out.last_modified_time = (time_t) row->created;
-    }
-
-    h = ngx_http_codeexec_add_header(r, "ETag", "");
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-
-    h->value = *etag;
-
-    r->headers_out.etag = h;
-    r->allow_ranges = 1;
-
-    if (ngx_http_codeexec_row_cache_control(r, row) != NGX_OK
-        || ngx_http_codeexec_add_header(r, "X-Content-Type-Options",
-               "nosniff")
-           == NULL
-        || ngx_http_codeexec_add_header(r, "Content-Security-Policy",
-               "default-src 'none'; style-src 'unsafe-inline'; sandbox")
-           == NULL
-        || ngx_http_codeexec_add_header(r, "Cross-Origin-Resource-Policy",
-               "cross-origin")
-           == NULL
-        || ngx_http_codeexec_add_header(r, "Referrer-Policy", "no-referrer")
-           == NULL)
-    {
-        return NGX_ERROR;
-    }
 
     return NGX_OK;
 }

@@ -434,7 +434,7 @@ const ngx_http_codeexec_image_type_t *ngx_http_codeexec_row_type(
 ngx_int_t ngx_http_codeexec_row_etag(ngx_http_request_t *r,
     ngx_http_codeexec_row_t *row, ngx_str_t *etag);
 ngx_int_t ngx_http_codeexec_row_headers(ngx_http_request_t *r,
-    ngx_http_codeexec_row_t *row, ngx_str_t *etag);
+    ngx_http_codeexec_row_t *row, ngx_str_t *etag, ngx_uint_t not_modified);
 
 ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
     const char *name, const char *value);

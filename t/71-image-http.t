@@ -96,6 +96,10 @@ $t->write_conf(<<~EOC);
 	        gzip_min_length 20;
 	        gzip_proxied any;
 	    }
+	    location /odd/ {
+	        codeexec_image images;
+	        codeexec_image_name "(*LIMIT_MATCH=1)^(?:a|\\s)+b";
+	    }
 	    location /auth/ {
 	        auth_request /check;
 	        codeexec_image images;
@@ -425,6 +429,34 @@ status_is(get("/svg/$svg_name", 'Accept-Encoding: gzip', 'If-None-Match: W/"'
 $r = get("/svg/$name", 'Accept-Encoding: gzip');
 whole($r, 'png, not packed');
 is($r->header('ETag'), $tag, 'png, strong ETag');
+
+# The type of an old one is only known when more than its beginning is.
+
+my $late = '<?xml version="1.0" encoding="utf-8" standalone="no"?>' . "\n$svg";
+my $late_path = "/svg/" . $db->image(image_name('late.svg'), data => $late);
+
+for my $again (0, 1) {
+	$r = get($late_path);
+	whole($r, 'old svg', $late);
+	is($r->header('Content-Type'), 'image/svg+xml', 'old svg, type');
+	is($r->header('Content-Disposition'), undef, 'old svg, shown');
+	$r = get($late_path, 'If-None-Match: ' . $r->header('ETag'));
+	status_is($r, 304, 'old svg, 304');
+	is($r->header('Content-Type'), undef, 'old svg, 304, no type');
+	is($r->header('Content-Disposition'), undef, 'old svg, 304, shown');
+	$r = $t->http_head($late_path);
+	is($r->header('Content-Disposition'), undef, 'old svg, HEAD, shown');
+}
+
+$r = get($late_path =~ s/svg/image/r);
+is($r->header('Content-Disposition'), 'attachment', 'svg that is not allowed');
+
+# A pattern that PCRE gives up on
+
+status_is(get('/odd/aaaaa%0Aforged:%20b'), 400, 'a pattern with limits');
+my $log = $t->read_file('error.log');
+like($log, qr/ failed: -\d+ using "codeexec_image_name"/, 'and an error');
+unlike($log, qr/^forged/m, 'nothing of the name in the log');
 
 status_is(get("/auth/$name"), 403, 'auth_request, forbidden');
 whole(get("/auth/$name", 'X-Key: good'), 'auth_request, allowed');
