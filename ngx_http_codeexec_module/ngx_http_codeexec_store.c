@@ -26,6 +26,7 @@ static ngx_int_t ngx_http_codeexec_eval_url(ngx_http_request_t *r,
 static ngx_uint_t ngx_http_codeexec_is_https(ngx_http_request_t *r);
 static ngx_int_t ngx_http_codeexec_eval_host(ngx_http_request_t *r,
     ngx_str_t *host);
+static ngx_uint_t ngx_http_codeexec_is_host(ngx_str_t *name);
 
 
 ngx_int_t
@@ -353,7 +354,10 @@ ngx_http_codeexec_is_https(ngx_http_request_t *r)
 }
 
 
-/* As the client has it, or else as core writes it in a redirect. */
+/*
+ * As the client has it.  Who does not say it gets the name of the server, if
+ * that is one to be found by, or else the address that it has come to.
+ */
 
 static ngx_int_t
 ngx_http_codeexec_eval_host(ngx_http_request_t *r, ngx_str_t *host)
@@ -375,7 +379,7 @@ ngx_http_codeexec_eval_host(ngx_http_request_t *r, ngx_str_t *host)
     name = r->headers_in.server.len ? r->headers_in.server
                                     : cscf->server_name;
 
-    if (name.len) {
+    if (r->headers_in.server.len || ngx_http_codeexec_is_host(&name)) {
         if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
             return NGX_ERROR;
         }
@@ -406,4 +410,28 @@ ngx_http_codeexec_eval_host(ngx_http_request_t *r, ngx_str_t *host)
                 - host->data;
 
     return NGX_OK;
+}
+
+
+/* "server_name" may also be "_", "*.example.org", or a regular expression. */
+
+static ngx_uint_t
+ngx_http_codeexec_is_host(ngx_str_t *name)
+{
+    u_char  c;
+    size_t  i;
+
+    for (i = 0; i < name->len; i++) {
+        c = ngx_tolower(name->data[i]);
+
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+            continue;
+        }
+
+        if (i == 0 || (c != '-' && c != '.' && c != '_')) {
+            return 0;
+        }
+    }
+
+    return name->len > 0;
 }

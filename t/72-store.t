@@ -55,6 +55,20 @@ my $pools = join '', map {
 		%option);
 } sort keys %pool;
 
+# Servers by their names: what is in a URL if the client names no host.
+
+my @servers = ('img-2.test', 'A_1.test', '192.0.2.1', '_', '*.img.test',
+	'img.*', '""', '"~^(?<name>.+)$"', '--', '-a.test', "\xc3\xa9.test");
+
+my $servers = join '', map { <<~EOC } 0 .. $#servers;
+	server {
+	    listen 127.0.0.1:%%PORT_@{[20 + $_]}%%;
+	    server_name $servers[$_];
+	    codeexec_store images;
+	    location / { codeexec_pass sandbox; }
+	}
+	EOC
+
 my $locations = join '', map { <<~EOC } sort keys %pool;
 	location /run/$_ { codeexec_pass sandbox; codeexec_store $_; }
 	location /strict/$_ {
@@ -133,6 +147,8 @@ $t->write_conf(<<~EOC, main => 'worker_processes 1;');
 	    }
 	    location /page/ { ssi on; alias %%TESTDIR%%/page/; }
 	}
+
+	$servers
 	EOC
 
 # The code is a list of [name, bytes] in Perl, stdin is more for answer().
@@ -308,6 +324,19 @@ ok($r->status == 400 || url($r) =~ m{^http://a"b/image/}, 'Host: a"b')
 $r = run($one, '/run/images', version => '1.0');
 like(url($r), qr{^http://img\.test:@{[$t->port]}/image/${uuid}_a\.png$},
 	'no Host');
+
+for my $n (0 .. $#servers) {
+	my $port = $t->port(20 + $n);
+	my $name = $n < 3 ? lc $servers[$n] : '127.0.0.1';
+
+	like(url(run($one, '/', version => '1.0', port => $port)),
+		qr{^http://\Q$name\E:$port/image/${uuid}_a\.png$},
+		"no Host, server $n");
+}
+
+$r = $t->http($t->request(POST => 'http://other.test/', version => '1.0',
+	body => $json->encode({ code => $one })), port => $t->port(20));
+like(url($r), qr{^http://other\.test:\d+/image/}, 'no Host, but another name');
 $r = run($one, '/url?dir=x%2Fy');
 like(url($r), qr{^https://cdn\.test/x%2Fy/\?i=${uuid}_a\.png$},
 	'codeexec_image_url');
