@@ -10,6 +10,9 @@
 /* What PostgreSQL has room for in one value. */
 #define NGX_HTTP_CODEEXEC_MAX_IMAGE  (1024 * 1024 * 1024 - 1)
 
+/* In milliseconds; PostgreSQL's time ends in the year 294276. */
+#define NGX_HTTP_CODEEXEC_MAX_TTL  (1000ULL * 86400 * 36500)
+
 /* A UUID, and the name a file had when a run wrote it. */
 
 #define NGX_HTTP_CODEEXEC_NAME                                                \
@@ -214,6 +217,13 @@ ngx_http_codeexec_merge_image_conf(ngx_conf_t *cf,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"codeexec_image_max_size\" must be greater than "
                            "zero and less than 1g");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->ttl > NGX_HTTP_CODEEXEC_MAX_TTL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"codeexec_image_ttl\" must be equal to or less "
+                           "than 36500d");
         return NGX_CONF_ERROR;
     }
 

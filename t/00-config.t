@@ -220,6 +220,11 @@ bad("codeexec_image_max_size $_", '"codeexec_image_max_size" must be greater '
 	"$pass codeexec_image_max_size $_;") for 0, '1024m', '2048m';
 good('codeexec_image_max_size just below', '', '',
 	"$pass codeexec_image_max_size 1073741823;");
+bad("codeexec_image_ttl $_", '"codeexec_image_ttl" must be equal to or less '
+	. 'than 36500d', '', '', "$pass codeexec_image_ttl $_;")
+	for '36501d', '36500d1ms', '300000000d';
+good("codeexec_image_ttl $_", '', '', "$pass codeexec_image_ttl $_;")
+	for '36500d', '1ms';
 bad('codeexec_next_upstream_tries some',
 	'"codeexec_next_upstream_tries" directive invalid number', '', '',
 	"$pass codeexec_next_upstream_tries some;");
