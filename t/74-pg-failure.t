@@ -241,6 +241,8 @@ my %pool = (
 	backoff => { conninfo => '"' . $fake->conninfo('user=starting') . '"' },
 	fake => { conninfo => '"' . $fake->conninfo . '"',
 		query_timeout => '200ms', max_connections => 2 },
+	many => { conninfo => '"' . $fake->conninfo . '"',
+		query_timeout => '200ms', max_connections => 10 },
 	failover => { conninfo => hosts('', $t->port(41), $secondary),
 		max_requests => 1 },
 	refusing => { conninfo => hosts('', $primary, $secondary),
@@ -521,9 +523,16 @@ for my $at (0, 1, 5, 7, 150, 260, 300, 1000, 3000, 3200, 3300) {
 
 found(fake('good'), 'good again');
 
-for my $what (qw/hang half-3 half-100 half-1000 half-3000 gib nocomplete/) {
-	my $begin = time;
-	my $r = fake($what);
+# All at once, as each of them takes its time.
+
+my @hanging = qw/hang half-3 half-100 half-1000 half-3000 gib nocomplete/;
+my %hanging = map { $_ => $t->connect } @hanging;
+$begin = time;
+write_all($hanging{$_}, $t->request(GET => image_path(image_name($_),
+	'/many/'))) for @hanging;
+
+for my $what (@hanging) {
+	my $r = $t->read_response($hanging{$what});
 	my $took = time - $begin;
 
 	if ($what eq 'nocomplete') {
