@@ -214,10 +214,10 @@ start: ## the same in the background
 stop: ## stop what `make start` started
 	@env $(RUN_ENV) tools/instance stop
 
-# An image is root's, and so are the directories that it is removed from.
+# A rootfs is root's, and so are the directories that it is removed from.
 as_root = @sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); $$sudo
 
-rootfs: ## build an image for the runs (ROOTFS=build/rootfs, SQUASHFS=1)
+rootfs: ## build a rootfs for the runs (ROOTFS=build/rootfs, SQUASHFS=1)
 	@tools/deps $(ROOTFS_DEPS)
 	$(as_root) sandbox/rootfs/codeexec-rootfs build -c conf/rootfs.conf -o $(ROOTFS) \
 	    $(if $(SQUASHFS),--squashfs) $(if $(V),-v)

@@ -364,7 +364,7 @@ copy_limits(cfg_t *cfg, struct limits *l)
 }
 
 
-/* A link such as "current" may come to lead to another image: whatever is
+/* A link such as "current" may come to lead to another tree: whatever is
  * started again later must be of the same one. */
 
 static int

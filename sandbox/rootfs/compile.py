@@ -1,5 +1,5 @@
 # Copyright (C) The codeexec authors.
-"""Inside an image: python3 -S compile.py DIRECTORY... precompiles modules.
+"""Inside a rootfs: python3 -S compile.py DIRECTORY... precompiles modules.
 
 The result depends on nothing but the sources: it is checked neither against
 their time stamps nor against their content, which never changes.

@@ -1,5 +1,5 @@
 # Copyright (C) The codeexec authors.
-"""The configuration of an image.  conf/rootfs.conf is its manual."""
+"""The configuration of a rootfs.  conf/rootfs.conf is its manual."""
 
 import glob
 import os

@@ -9,12 +9,12 @@ import re
 import shutil
 import stat
 
-from manifest import XATTRS
+from manifest import privileges
 from process import NOBODY_ID, run_inside
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 
-# What codeexecd takes from an image, which is listed in sandbox/template.c,
+# What codeexecd takes from a rootfs, which is listed in sandbox/template.c,
 # and the packages that are installed, for those who look for holes in them.
 USED = [
     'usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32',
@@ -103,7 +103,7 @@ def delete(tree, options):
 
 
 def run_script(tree, name, *args, **options):
-    """A script that comes with codeexec, by the image's own Python."""
+    """A script that comes with codeexec, by the rootfs's own Python."""
     place = os.path.join(tree, 'tmp')
     os.makedirs(place, exist_ok=True)
     shutil.copyfile(os.path.join(HERE, name), os.path.join(place, name))
@@ -168,7 +168,7 @@ def make_readable(path, mode):
         return
     runs = stat.S_ISDIR(mode) or mode & 0o111
     os.chmod(path, 0o755 if runs else 0o644)
-    for name in XATTRS.intersection(os.listxattr(path)):
+    for name in privileges(path):
         os.removexattr(path, name)
 
 

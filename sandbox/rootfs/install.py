@@ -1,5 +1,5 @@
 # Copyright (C) The codeexec authors.
-"""What goes into an image: packages, locales and wheels."""
+"""What goes into a rootfs: packages, locales and wheels."""
 
 import glob
 import hashlib

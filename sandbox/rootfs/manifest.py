@@ -1,7 +1,7 @@
 # Copyright (C) The codeexec authors.
 """What is in a tree, as text, and what must not be in any.
 
-A manifest has a line for whatever an image was made of, and one for each
+A manifest has a line for whatever a rootfs was made of, and one for each
 entry of the tree:
 
     package NAME VERSION ARCHITECTURE
@@ -12,6 +12,7 @@ TYPE is "d", "f" or "l"; CONTENT is a SHA-256, the target of a link or "-".
 Bytes that are not printable ASCII, blanks and backslashes are written \\xNN.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -69,6 +70,16 @@ def describe(path, full, status):
                      content(full, kind), escape(path)])
 
 
+def privileges(path):
+    """Extended attributes that give any."""
+    try:
+        return XATTRS.intersection(os.listxattr(path))
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:    # as on a squashfs without any
+            return set()
+        raise
+
+
 def faults(full, status):
     """What is wrong with an entry, whatever the manifest says."""
     kind = TYPES.get(stat.S_IFMT(status.st_mode))
@@ -82,7 +93,7 @@ def faults(full, status):
         yield 'has a setuid, setgid or sticky bit'
     if status.st_mode & 0o022:
         yield 'is writable by others'
-    if kind and XATTRS.intersection(os.listxattr(full)):
+    if kind and privileges(full):
         yield 'has capabilities or an access list'
 
 
@@ -126,7 +137,7 @@ def package_lines(tree):
 def make(tree, head):
     lines, wrong = inspect(tree)
     if wrong:
-        raise Failure('\n'.join(['this tree is not fit to be an image', *wrong]))
+        raise Failure('\n'.join(['this tree is not fit to be a rootfs', *wrong]))
     return '\n'.join([FORMAT, *head,
                       *(lines[path] for path in sorted(lines)), ''])
 
@@ -160,7 +171,7 @@ def verify(tree, manifest):
     text, expected = read(manifest)
     lines, complaints = inspect(tree)
 
-    # The name that a built image has is a part of the hash of its manifest.
+    # The name that a version has is a part of the hash of its manifest.
     version = re.search(r'-([0-9a-f]{16})$', tree)
     if version and not digest(text).startswith(version[1]):
         complaints.append('the manifest is not the one of this version')

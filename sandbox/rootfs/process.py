@@ -69,6 +69,6 @@ def run_confined(argv, name):
 
 
 def run_inside(tree, argv, name, unprivileged=False):
-    """A program of the image, in a chroot and without a network."""
+    """A program of the rootfs, in a chroot and without a network."""
     run([*CONFINED, '--net', '--root', tree, *NOBODY * unprivileged, *argv],
         name, env=ENVIRONMENT)

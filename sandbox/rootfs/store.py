@@ -1,5 +1,5 @@
 # Copyright (C) The codeexec authors.
-"""A directory of images: versions side by side, one of which is current."""
+"""The versions of a rootfs, side by side; one of them is the current one."""
 
 import contextlib
 import fcntl
@@ -43,7 +43,8 @@ def name(suite, epoch, text):
 def squash(work, epoch):
     run(['mksquashfs', os.path.join(work, 'tree'),
          os.path.join(work, 'squashfs'), '-noappend', '-no-progress',
-         '-all-root', '-no-xattrs', '-comp', 'zstd'], 'mksquashfs',
+         '-all-root', '-no-xattrs',
+         '-comp', 'zstd', '-Xcompression-level', '6'], 'mksquashfs',
         env={**os.environ, 'SOURCE_DATE_EPOCH': str(epoch)})
 
 
@@ -54,22 +55,22 @@ def sync(path):
 def put_in_place(output, work, version):
     """Each step is a rename: at any time all that can be seen is whole."""
     output = os.path.realpath(output)
-    image = os.path.join(output, version)
+    place = os.path.join(output, version)
     sync(work)
 
     if os.path.exists(os.path.join(work, 'squashfs')):
-        os.replace(os.path.join(work, 'squashfs'), image + '.squashfs')
+        os.replace(os.path.join(work, 'squashfs'), place + '.squashfs')
 
-    new = not os.path.exists(image)
+    new = not os.path.exists(place)
     if new:
-        os.rename(os.path.join(work, 'tree'), image)
-    elif manifest.verify(image, os.path.join(image, manifest.NAME))[1]:
-        raise Failure('%s is damaged; remove it and build again' % image)
+        os.rename(os.path.join(work, 'tree'), place)
+    elif manifest.verify(place, os.path.join(place, manifest.NAME))[1]:
+        raise Failure('%s is damaged; remove it and build again' % place)
 
     os.symlink(version, os.path.join(work, CURRENT))
     os.replace(os.path.join(work, CURRENT), os.path.join(output, CURRENT))
     sync(output)
-    return image, new
+    return place, new
 
 
 def size(tree):

@@ -3,7 +3,7 @@
 
 Finding the fonts takes seconds, and a run can't keep what it found.  The
 list and a matplotlibrc with a fallback for CJK text are made once for the
-fonts that are installed then: when codeexec is built, and in each image that
+fonts that are installed then: when codeexec is built, and in each rootfs that
 codeexec-rootfs builds.
 """
 
