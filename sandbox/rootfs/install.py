@@ -47,6 +47,10 @@ def sources(options):
     return list(found)
 
 
+def private(path, flags):
+    return os.open(path, flags, 0o600)
+
+
 def packages(options, tree):
     wanted = list(options.packages)
     if options.wheels:
@@ -54,14 +58,16 @@ def packages(options, tree):
     if options.locales:
         wanted.append('locales')
 
-    settings = [line.rstrip(';') for line in ask_apt('apt-config', 'dump')
-                if FETCHING.match(line)]
+    # In a file, for a proxy may have a password.
+    settings = tree + '.apt'
+    with open(settings, 'w', opener=private) as file:
+        file.writelines(line + '\n' for line in ask_apt('apt-config', 'dump')
+                        if FETCHING.match(line))
     run_confined(['mmdebstrap', '--mode=root', '--variant=apt',
                   '--format=directory', '--include=' + ','.join(wanted),
                   '--hook-directory=' + MERGED_USR,
                   '--dpkgopt=force-unsafe-io', '--verbose',
-                  *('--aptopt=' + setting for setting in settings),
-                  options.suite, tree, *sources(options)],
+                  '--aptopt=' + settings, options.suite, tree, *sources(options)],
                  'installing the packages')
 
 

@@ -23,6 +23,8 @@ ENVIRONMENT = {
     'TZ': 'UTC',
 }
 
+PASSED_ON = ('HOME', 'PATH', 'SOURCE_DATE_EPOCH', 'TMPDIR')
+
 NOBODY_ID = 65534
 NOBODY = ['setpriv', '--reuid=%d' % NOBODY_ID, '--regid=%d' % NOBODY_ID,
           '--clear-groups', '--bounding-set=-all', '--inh-caps=-all',
@@ -64,8 +66,12 @@ def run(argv, name, **options):
 
 
 def run_confined(argv, name):
-    """A program of this machine that mounts and enters a chroot."""
-    run([*CONFINED, *argv], name, env={**os.environ, 'LC_ALL': 'C.UTF-8'})
+    """A program of this machine that mounts and enters a chroot, with nothing
+    of our environment that is not meant for it."""
+    run([*CONFINED, *argv], name, env={
+        'LC_ALL': 'C.UTF-8',
+        **{key: value for key, value in os.environ.items()
+           if key in PASSED_ON or key.lower().endswith('_proxy')}})
 
 
 def run_inside(tree, argv, name, unprivileged=False):
