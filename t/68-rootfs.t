@@ -19,7 +19,7 @@ use Test::Codeexec::Real;
 
 my $root = $Test::Codeexec::ROOT;
 my $program = "$root/sandbox/rootfs/codeexec-rootfs";
-my $current = ($ENV{CODEEXEC_ROOTFS} // "$root/build/rootfs") . '/current';
+my $current = $ENV{CODEEXEC_ROOTFS} // "$root/build/rootfs/current";
 
 my $t = Test::Codeexec->new->has('root');
 my $dir = $t->dir;
@@ -147,7 +147,9 @@ mkdir "$dir/bin";
 $t->write_file('bin/mmdebstrap', <<'END');
 #!/bin/sh
 set -eu
-case ${FAKE:-} in
+FAKE=$(cat %%TESTDIR%%/fake)
+[ -z "${SECRET:-}" ]
+case $FAKE in
 fail) echo 'one reason'; echo 'another reason' >&2; exit 3 ;;
 esac
 while case $1 in --*) true ;; *) false ;; esac; do shift; done
@@ -179,10 +181,10 @@ printf 'Package: %s\nStatus: install ok %s\nVersion: 1\nArchitecture: all\n\n' \
     one installed two config-files >var/lib/dpkg/status
 echo log >var/log/log
 mknod dev/null c 1 3
-case ${FAKE:-} in
+case $FAKE in
 fifo) mkfifo usr/lib/fifo ;;
 hang) mount -t tmpfs none proc; sleep 98765 & echo started >&2
-    touch "$D/hanging"; sleep 98765 ;;
+    touch %%TESTDIR%%/hanging; sleep 98765 ;;
 esac
 END
 chmod 0755, "$dir/bin/mmdebstrap";
@@ -195,11 +197,11 @@ keep = {"usr/share/doc/*/copyright"}
 END
 
 $ENV{PATH} = "$dir/bin:$ENV{PATH}";
-$ENV{D} = $dir;
+$ENV{SECRET} = 'for nobody';
 my @build = ($program, 'build', '-c', $conf, '-o', $store);
 
 sub build ($fake) {
-	local $ENV{FAKE} = $fake;
+	$t->write_file('fake', $fake);
 	return run(@build);
 }
 
@@ -283,7 +285,7 @@ sub is_tidy ($name) {
 # Ended while it is at work
 
 for my $signal (qw/INT TERM KILL/) {
-	local $ENV{FAKE} = 'hang';
+	$t->write_file('fake', 'hang');
 	unlink "$dir/hanging";
 
 	my $pid = $t->spawn('hang.log', @build);

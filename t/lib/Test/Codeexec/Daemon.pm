@@ -16,7 +16,7 @@ use Test::Codeexec::Process;
 use Test::FakeSandbox;
 
 # A real codeexecd.  conf is the whole text of its configuration, or a hash
-# that is laid over the defaults below.
+# that is laid over the defaults below.  CODEEXEC_ROOTFS is a tree for its runs.
 
 sub run_daemon ($self, %arg) {
 	my $name = $arg{name} // 'codeexec';
@@ -52,6 +52,7 @@ sub daemon_conf ($self, $name) {
 		uids => 600000 + ($$ % 4000) * 1000 + $n * 100,
 		cgroup => "codeexec-test-$$-$name",
 		runs => 4,
+		rootfs => $ENV{CODEEXEC_ROOTFS} // '/',
 		runtime => { python => {
 			interpreter => '/usr/bin/python3',
 			tier => { base => { spare => 2 } },
