@@ -166,10 +166,12 @@ struct cgroup {
 	int       memory_events;
 	int       cpu;
 	int       pids;
+	int       pids_events;
 	int       weight;
 	int       dir;                   /* where pids is */
 	uint64_t  cpu_base;              /* microseconds when the job began */
 	uint64_t  oom_base;
+	uint64_t  full_base;
 };
 
 void  cgroup_open(struct cgroup *cg, unsigned slot);
@@ -184,9 +186,16 @@ unsigned  cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n);
 /* How many processes are in it, or -1 when there is no cgroup to ask. */
 int       cgroup_count(const struct cgroup *cg);
 bool      cgroup_oom(const struct cgroup *cg);      /* since begin */
+
+/* Whether a process or thread was refused for pids.max, since begin; false
+ * where the kernel does not count it. */
+bool      cgroup_full(const struct cgroup *cg);
 uint64_t  cgroup_cpu_us(const struct cgroup *cg);   /* since begin, or 0 */
 uint64_t  cgroup_peak_kb(const struct cgroup *cg);  /* or 0 */
 void      cgroup_cleanup(void);
+
+/* CPU time, in seconds, that no process can have had after so long. */
+uint32_t  cgroup_cpu_seconds(uint64_t wall_ms);
 
 
 /* process.c: a builder or a zygote */
@@ -319,6 +328,7 @@ struct slot {
 	int               run;           /* pidfd */
 	int               keeper;        /* pidfd, beside the run: keeper.h */
 	int               home;          /* working directory */
+	int               fuse;          /* timerfd: its init ends with it */
 	int               control;
 	int               output[2];     /* read ends of stdout and stderr */
 	struct event      jail_exited;
@@ -357,15 +367,18 @@ void  slot_forked(struct slot *slot, const struct spawn_reply *reply,
 
 /* slot.c again */
 
-/* Whether the run of a PARKED slot still waits for a job. */
-bool  slot_is_alive(const struct slot *slot);
-
-/* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
-int   slot_run(struct slot *slot, struct job *job);
 void  slot_kill(struct slot *slot);
 
 /* The runtime is gone, and every process in the slot with it. */
 void  slot_lost(struct slot *slot);
+
+/* handover.c */
+
+/* Whether the run of a PARKED or RUNNING slot has not ended. */
+bool  slot_is_alive(const struct slot *slot);
+
+/* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
+int   slot_run(struct slot *slot, struct job *job);
 
 
 /* job.c: what a client wants run
@@ -393,7 +406,8 @@ struct job {
 	uint64_t           submitted;
 	uint64_t           started;
 	bool               timed_out;
-	bool               truncated;
+	bool               output_cut;   /* stdout or stderr */
+	bool               files_cut;    /* one was left out for a limit */
 };
 
 struct counters {
@@ -436,9 +450,18 @@ void         job_lost(struct job *job);
 
 /* collect.c */
 
-/* Appends FILE frames to out; returns their number. */
-unsigned  collect_files(struct job *job, int home, uid_t uid,
-              struct evbuffer *out, uint64_t *size);
+struct collected {
+	struct evbuffer  *frames;        /* FILE frames */
+	struct evbuffer  *skipped;       /* inside of a JSON array */
+	unsigned          skipped_count; /* named in it or not */
+	unsigned          files;
+	uint64_t          size;          /* payloads of the frames */
+};
+
+/* Fills out, whose buffers are there and empty, from the directory home of a
+ * dead run. */
+void  collect_files(struct job *job, int home, uid_t uid,
+          struct collected *out);
 
 
 /* client.c */

@@ -86,7 +86,7 @@ slot_fork(struct slot *slot)
 
 
 /* The answer to a question that nobody asks any more: a process comes with
- * it, and maybe a descriptor of something else. */
+ * it, and maybe descriptors of something else. */
 
 static void
 bury_all(int *fds, unsigned nfds)
@@ -95,8 +95,8 @@ bury_all(int *fds, unsigned nfds)
 		process_bury(fds[0]);
 	}
 
-	if (nfds > 1) {
-		(void) close(fds[1]);
+	while (nfds > 1) {
+		(void) close(fds[--nfds]);
 	}
 }
 
@@ -151,7 +151,8 @@ slot_built(struct slot *slot, const struct spawn_reply *reply, int *fds,
 		return;
 	}
 
-	if (reply->error != 0 || nfds != 2 || fstatfs(fds[1], &fs) != 0
+	if (reply->error != 0 || nfds != BUILT_FDS
+	    || fstatfs(fds[BUILT_HOME], &fs) != 0
 	    || fs.f_type != TMPFS_SUPER_MAGIC)
 	{
 		log_warn("can't build a jail: %.28s: %s", reply->step,
@@ -161,8 +162,9 @@ slot_built(struct slot *slot, const struct spawn_reply *reply, int *fds,
 		return;
 	}
 
-	slot->jail = fds[0];
-	slot->home = fds[1];
+	slot->jail = fds[BUILT_JAIL];
+	slot->home = fds[BUILT_HOME];
+	slot->fuse = fds[BUILT_FUSE];
 
 	(void) event_assign(&slot->jail_exited, loop, slot->jail, EV_READ,
 	    slot_jail_exited, slot);

@@ -118,7 +118,7 @@ builder_entered(struct runtime *rt, struct spawn_reply *reply)
 static void
 builder_message(evutil_socket_t fd, short what, void *data)
 {
-	int                 fds[2];
+	int                 fds[BUILT_FDS];
 	ssize_t             n;
 	unsigned            nfds;
 	struct runtime     *rt = data;
@@ -127,7 +127,7 @@ builder_message(evutil_socket_t fd, short what, void *data)
 	(void) what;
 
 	for ( ;; ) {
-		nfds = 2;
+		nfds = BUILT_FDS;
 		n = spawn_recv(fd, &reply, sizeof(reply), fds, &nfds, 0);
 
 		if (n < 0 && errno == EAGAIN) {

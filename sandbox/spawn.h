@@ -7,7 +7,7 @@
  * travel beside them.
  *
  *   codeexecd --spawn_build--> builder                 "build a jail"
- *   init      --spawn_reply--> codeexecd  + jail, dir  "it stands"
+ *   init      --spawn_reply--> codeexecd  + jail, ...  "it stands"
  *   codeexecd --spawn_fork---> zygote     + jail, ...  "fork into it"
  *   zygote    --spawn_reply--> codeexecd  + run        "forked"
  *   run       --spawn_reply--> codeexecd               "locked down, parked"
@@ -43,6 +43,12 @@ struct spawn_build {
 };
 
 
+/* Beside the reply of an init: its pidfd, the working directory, and a
+ * timerfd that the init waits for, to end then, and with it the jail. */
+
+enum { BUILT_JAIL, BUILT_HOME, BUILT_FUSE, BUILT_FDS };
+
+
 /* Beside it: jail (pidfd of its init), control, stdout, stderr, then one
  * cgroup.procs for each cgroup to join. */
 
@@ -55,7 +61,7 @@ struct spawn_fork {
 	uint64_t  data_size;    /* RLIMIT_DATA, bytes; 0 is unlimited */
 	uint32_t  open_files;   /* RLIMIT_NOFILE */
 	uint32_t  processes;    /* RLIMIT_NPROC */
-	uint32_t  cpu_seconds;  /* RLIMIT_CPU */
+	uint32_t  cpu_seconds;  /* RLIMIT_CPU, lowered when the job comes */
 };
 
 
@@ -72,6 +78,7 @@ struct spawn_reply {
 
 struct spawn_job {
 	uint32_t  serial;
+	uint32_t  cpu_seconds;  /* RLIMIT_CPU */
 	uint32_t  code_size;
 	uint32_t  vars_size;    /* JSON object, or empty */
 	uint32_t  args_size;    /* JSON array of strings, or empty */

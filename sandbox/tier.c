@@ -237,16 +237,25 @@ tier_fork(struct slot *slot, const int *fds, unsigned nfds)
 		.slot = slot->index,
 		.serial = slot->serial,
 		.file_size = l->disk,
-		.data_size = (hierarchies_have & HAS_MEMORY) ? 0 : l->memory,
+		.data_size = l->memory,
 		.open_files = (uint32_t) l->open_files,
 		.processes = (uint32_t) l->processes + 1,  /* the keeper */
-		.cpu_seconds = (uint32_t) ((l->max_wall_ms / 1000 + 1)
-		    * (l->cpus > 0 ? (uint64_t) l->cpus + 1
-		       : (uint64_t) sysconf(_SC_NPROCESSORS_ONLN)))
+		.cpu_seconds = cgroup_cpu_seconds(l->max_wall_ms)
 	};
 
 	if (!tier->warm) {
 		return -1;
+	}
+
+	/* The second of two: the control group, which counts, must be hit
+	 * first.  Much of what is mapped is never touched. */
+
+	if (hierarchies_have & HAS_MEMORY) {
+		request.data_size *= 8;
+	}
+
+	if (hierarchies_have & HAS_PIDS) {
+		request.processes++;
 	}
 
 	if (spawn_send(tier->zygote.control, &request, sizeof(request), fds,
