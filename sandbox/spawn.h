@@ -25,6 +25,10 @@
 #define SPAWN_CONTROL_FD   3   /* SOCK_SEQPACKET to codeexecd */
 #define SPAWN_FILTER_FD    4   /* memfd, struct sock_filter[]: the policy */
 
+/* Exit code of a zygote that must not be forked: hygiene.h. */
+
+#define SPAWN_UNFIT        78
+
 #define SPAWN_FDS_MAX      12
 #define SLOTS_MAX          4096
 
