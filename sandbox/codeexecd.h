@@ -101,6 +101,8 @@ struct tier_config {
 	struct names  preload;        /* modules that the zygote imports */
 	struct names  when;           /* words in a program that choose it */
 	uint64_t      spare;          /* runs parked ahead */
+	uint64_t      max_runs;       /* of one zygote; 0: no limit */
+	uint64_t      max_age_ms;     /* the same */
 };
 
 struct runtime_config {
@@ -228,6 +230,17 @@ void   process_retry(struct process *p);      /* starts it again later */
 /* The time to wait after so many failures in a row: 100 ms to 10 s. */
 void   backoff(unsigned failures, struct timeval *tv);
 
+/*
+ * Takes the next message.  *nfds is the room in fds on entry and the number
+ * received on return.  Returns 1, 0 when there is none yet, or -1 when the
+ * other end is closed.
+ */
+int    process_receive(struct process *p, struct spawn_reply *reply, int *fds,
+           unsigned *nfds);
+
+/* The pid behind a pidfd, as we see it, or -1. */
+pid_t  process_pid(int pidfd);
+
 /* Kills, and reaps and closes when it is dead; owns pidfd. */
 void   process_bury(int pidfd);
 
@@ -243,24 +256,52 @@ void   process_reap_all(void);
  *    +------ back off ------+---------------------------------------+
  *                        the builder or its socket is gone
  *
- * A zygote that dies alone is started again after a back-off; its parked runs
- * live on, since they are children of codeexecd.
+ * A zygote that dies alone is started again; its parked runs live on, since
+ * they are children of codeexecd.
  */
 
 enum runtime_state { RUNTIME_DOWN, RUNTIME_ENTERING, RUNTIME_UP };
 
 TAILQ_HEAD(job_queue, job);
 
+/* warm.c
+ *
+ *   DOWN --> STARTING --> WARM --> RETIRING --> DOWN
+ *    ^          |          |
+ *    +----------+----------+ it died
+ *
+ * One of a tier is WARM and is asked for forks.  When it is worn, the other is
+ * started; once that is WARM this one RETIREs, and ends when all it was asked
+ * for is answered.
+ */
+
+enum zygote_state {
+	ZYGOTE_DOWN, ZYGOTE_STARTING, ZYGOTE_WARM, ZYGOTE_RETIRING
+};
+
+struct zygote {
+	struct process     process;
+	struct tier       *tier;
+	enum zygote_state  state;
+	uint32_t           serial;   /* among those of the tier */
+	uint64_t           forks;    /* asked of it */
+};
+
 struct tier {
 	struct runtime            *runtime;
 	const struct tier_config  *config;
-	struct process             zygote;
+	struct zygote              zygotes[2];
+	struct zygote             *warm;     /* one of them, or NULL */
+	struct event               worn;     /* when it is too old */
+	uint64_t                   not_before;  /* may another be started */
+	uint32_t                   started;  /* zygotes */
 	struct job_queue           queue;
 	unsigned                   queued;
 	unsigned                   ahead;    /* slots BUILDING to PARKED */
 	unsigned                   parked;   /* of which ready */
 	unsigned                   number;
-	bool                       warm;
+	bool                       proven;   /* one has forked */
+	bool                       stale;    /* has an older one's parked */
 };
 
 struct runtime {
@@ -280,15 +321,20 @@ struct runtime {
 
 extern struct runtime  runtimes[RUNTIMES_MAX];
 
-/* The zygote of a tier: tier.c. */
-void             zygote_start(struct tier *tier);
-void             zygote_restart(evutil_socket_t fd, short what, void *tier);
+/* warm.c: the zygotes of a tier */
+void             tier_init(struct tier *tier);
+void             tier_start(struct tier *tier);
+void             tier_stop(struct tier *tier);
+void             zygote_used(struct zygote *z);    /* it forks once more */
+
+/* A slot of the tier is PARKED now: it may replace one that is stale. */
+void             tier_parked(struct slot *slot);
 
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */
 struct runtime  *runtime_find(const char *language);
 
-/* The tier whose words the program contains; the first one if none. */
+/* tier.c: the one whose words the program contains; the first one if none. */
 struct tier     *tier_choose(struct runtime *rt, const char *code,
                      size_t size);
 void             runtime_refill(struct runtime *rt);
@@ -324,6 +370,7 @@ struct slot {
 	enum slot_state   state;
 	uint32_t          index;
 	uint32_t          serial;        /* of the jail in it */
+	uint32_t          zygote;        /* serial of what it is forked from */
 	int               jail;          /* pidfd of its init */
 	int               run;           /* pidfd */
 	int               keeper;        /* pidfd, beside the run: keeper.h */
@@ -356,6 +403,9 @@ void  slot_fail(struct slot *slot);
 void  slot_jail_exited(evutil_socket_t fd, short what, void *slot);
 void  slot_run_exited(evutil_socket_t fd, short what, void *slot);
 void  slot_readable(evutil_socket_t fd, short what, void *slot);
+
+/* strays.c: reaps children that nobody knows, while a slot waits for one. */
+void  strays_reap(void);
 
 /* park.c: from EMPTY to PARKED */
 
@@ -511,5 +561,8 @@ void  frame_move(struct evbuffer *out, enum wire_type type,
 
 extern struct event_base  *loop;
 extern int                 filter_fd;      /* the seccomp policy */
+
+/* Stops as at SIGTERM, but as a failure: what is wrong was said. */
+void  give_up(void);
 
 #endif /* CODEEXECD_H */

@@ -68,11 +68,11 @@ other_threads(void)
 		}
 
 		found = true;
-		(void) snprintf(path, sizeof(path), "/proc/self/task/%.16s/comm",
-		    d->d_name);
+		(void) snprintf(path, sizeof(path),
+		    "/proc/self/task/%.16s/comm", d->d_name);
 		(void) read_proc(path, name, sizeof(name));
-		(void) snprintf(why, sizeof(why), "has started a thread (\"%s\")",
-		    name);
+		(void) snprintf(why, sizeof(why),
+		    "has started a thread (\"%s\")", name);
 	}
 
 	if (dir != NULL) {

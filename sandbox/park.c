@@ -211,21 +211,6 @@ slot_forked(struct slot *slot, const struct spawn_reply *reply, int *fds,
 }
 
 
-static pid_t
-run_pid(struct slot *slot)
-{
-	int          pid;
-	char         path[64], text[512];
-	const char  *p;
-
-	(void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", slot->run);
-
-	return read_file(path, text, sizeof(text)) > 0
-	    && (p = strstr(text, "\nPid:")) != NULL
-	    && sscanf(p, "\nPid: %d", &pid) == 1 ? (pid_t) pid : -1;
-}
-
-
 static bool
 is_locked(struct slot *slot, pid_t pid, const char *seccomp)
 {
@@ -258,7 +243,7 @@ is_locked_down(struct slot *slot)
 {
 	pid_t  run, keeper, pids[2];
 
-	run = run_pid(slot);
+	run = process_pid(slot->run);
 
 	if (slot->cgroup.dir >= 0) {
 		if (cgroup_members(&slot->cgroup, pids, 2) != 2
@@ -298,6 +283,7 @@ slot_park(struct slot *slot)
 	slot->runtime->pauses = 0;
 
 	slot_state(slot, SLOT_PARKED);
+	tier_parked(slot);
 	jobs_dispatch();
 	runtime_refill(slot->runtime);
 }

@@ -144,11 +144,23 @@ slot_reap(struct slot *slot)
 
 	memset(&info, 0, sizeof(info));
 
-	if (slot->run < 0 || slot->reaped
-	    || syscall(SYS_waitid, P_PIDFD, slot->run, &info,
-	               WEXITED | WNOHANG, &slot->usage) != 0
-	    || info.si_pid == 0)
+	if (slot->run < 0 || slot->reaped) {
+		return;
+	}
+
+	if (syscall(SYS_waitid, P_PIDFD, slot->run, &info, WEXITED | WNOHANG,
+	            &slot->usage) != 0)
 	{
+		/* It was a stray when it died: strays.c. */
+
+		if (errno != ECHILD) {
+			return;
+		}
+
+		info.si_code = CLD_KILLED;
+		info.si_status = SIGKILL;
+
+	} else if (info.si_pid == 0) {
 		return;
 	}
 
@@ -194,6 +206,11 @@ slot_kill(struct slot *slot)
 	    || slot->state == SLOT_PARKED)
 	{
 		(void) evtimer_del(&slot->overdue);
+
+		if (slot->state == SLOT_FORKING && slot->run < 0) {
+			strays_reap();
+		}
+
 		slot_state(slot, SLOT_DYING);
 		slot_bury(slot);
 	}
@@ -218,6 +235,10 @@ slot_lost(struct slot *slot)
 	if (slot->job != NULL) {
 		job_lost(slot->job);
 		slot->job = NULL;
+	}
+
+	if (slot->run < 0) {
+		strays_reap();
 	}
 
 	slot_state(slot, SLOT_DYING);

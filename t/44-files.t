@@ -228,6 +228,37 @@ if os.fork() == 0:
 time.sleep(0.05)
 EOP
 
+# And nothing at all is alive when the answer comes, however long it takes to
+# die: the child here has much memory to give back.
+
+for my $try (1 .. 4) {
+	my $raw = $t->dial;
+
+	write_all($raw, Test::Codeexec::Real::job_frames(<<'EOP'));
+import os, time
+ready, told = os.pipe()
+if os.fork() == 0:
+    memory = bytearray(b'x') * (250 << 20)
+    os.write(told, b'x')
+    time.sleep(60)
+os.read(ready, 1)
+open('here', 'w')
+while os.path.exists('here'): time.sleep(0.01)
+EOP
+	my @pids = $t->marked('here');
+	is(scalar @pids, 3, "a run, its keeper and a child, $try");
+	ok(unlink("/proc/$pids[0]/root/home/user/here"), "which goes on, $try");
+
+	my ($type, $result) = read_frame($raw);
+	my @alive = grep { Test::Codeexec::Process::slurp("/proc/$_/stat")
+		=~ /\) [^ZX]/ } @pids;
+	like($result, qr/"status":"ok"/, "it is answered, $try");
+	is(join(' ', map { "$_ " . cmdline($_) } @alive), '',
+		"and all are dead, $try");
+}
+
+$t->settle;
+
 ###############################################################################
 
 # Numbers and depths

@@ -223,7 +223,7 @@ inspect(PyObject *self, PyObject *args)
 static PyMethodDef methods[] = {
 	{ "serve", serve, METH_VARARGS,
 	  "serve(type, value, traceback)\n\n"
-	  "Fork at codeexecd's request for ever, and run its jobs in the runs.\n"
+	  "Fork at codeexecd's request for ever; run its jobs in the runs.\n"
 	  "An excepthook: it does not return." },
 	{ "inspect", inspect, METH_VARARGS,
 	  "inspect(who)\n\n"
