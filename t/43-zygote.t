@@ -330,6 +330,20 @@ EOP
 	ok($t->stop_daemon('spoilt'), "$name, later: stopped");
 }
 
+# What may be configured
+
+for my $case (['max_runs', -1], ['max_runs', 'many'], ['max_age', 'old'],
+	['max_age', '8000h'])
+{
+	my ($key, $value) = @$case;
+	my $conf = spoilt_conf() =~ s/(?=\s+spare)/ $key = "$value"\n/r;
+	my $file = $t->write_file('spoilt.conf', $conf);
+	my $out = `timeout 10 $Test::Codeexec::DAEMON -t -c $file 2>&1`;
+
+	is($? >> 8, 1, "$key = $value");
+	like($out, qr/spoilt\.conf:\d+: .*$key/, 'is refused');
+}
+
 # What is wrong with an import is said by Python, and tried again.
 
 module('fails', "raise ValueError('no')\n");
