@@ -55,7 +55,7 @@ stop(evutil_socket_t sig, short what, void *data)
 
 
 void
-give_up(void)
+stop_failed(void)
 {
 	failed = stopping = true;
 	(void) event_base_loopbreak(loop);

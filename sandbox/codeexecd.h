@@ -563,6 +563,6 @@ extern struct event_base  *loop;
 extern int                 filter_fd;      /* the seccomp policy */
 
 /* Stops as at SIGTERM, but as a failure: what is wrong was said. */
-void  give_up(void);
+void  stop_failed(void);
 
 #endif /* CODEEXECD_H */

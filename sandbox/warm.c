@@ -186,7 +186,7 @@ zygote_exited(evutil_socket_t fd, short what, void *data)
 	    && info.si_pid != 0 && info.si_code == CLD_EXITED
 	    && info.si_status == SPAWN_UNFIT)
 	{
-		give_up();
+		stop_failed();
 	}
 
 	zygote_down(z);
