@@ -56,7 +56,8 @@ read_number(int fd)
 }
 
 
-/* "oom_kill 3" in memory.events and memory.oom_control, and the like. */
+/* "oom_kill 3" in memory.events and memory.oom_control, and the like; 0 where
+ * there is no such file or field. */
 
 static uint64_t
 read_field(int fd, const char *field)
@@ -184,6 +185,7 @@ open_files(struct cgroup *cg, const struct hierarchy *h, const char *dir)
 
 	if (h->has & HAS_PIDS) {
 		cg->pids = cgroup_open_in(dir, O_RDONLY, "pids.current");
+		cg->pids_events = cgroup_open_in(dir, O_RDONLY, "pids.events");
 		cg->dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 
@@ -211,7 +213,7 @@ cgroup_open(struct cgroup *cg, unsigned slot)
 	memset(cg, 0, sizeof(*cg));
 
 	cg->memory_peak = cg->memory_events = -1;
-	cg->cpu = cg->pids = cg->dir = cg->weight = -1;
+	cg->cpu = cg->pids = cg->pids_events = cg->dir = cg->weight = -1;
 
 	for (i = 0; i < n_hierarchies; i++) {
 		h = &hierarchies[i];
@@ -275,6 +277,7 @@ cgroup_begin(struct cgroup *cg)
 
 	cg->cpu_base = cpu_total(cg);
 	cg->oom_base = read_field(cg->memory_events, "oom_kill");
+	cg->full_base = read_field(cg->pids_events, "max");
 
 	/* Where the kernel can't start the peak again, it is not ours. */
 
@@ -330,6 +333,13 @@ cgroup_oom(const struct cgroup *cg)
 }
 
 
+bool
+cgroup_full(const struct cgroup *cg)
+{
+	return read_field(cg->pids_events, "max") > cg->full_base;
+}
+
+
 uint64_t
 cgroup_cpu_us(const struct cgroup *cg)
 {
@@ -341,6 +351,22 @@ uint64_t
 cgroup_peak_kb(const struct cgroup *cg)
 {
 	return read_number(cg->memory_peak) / 1024;
+}
+
+
+uint32_t
+cgroup_cpu_seconds(uint64_t wall_ms)
+{
+	double  cpus = config.limits.cpus;
+
+	if (cpus == 0 || !(hierarchies_have & HAS_CPU)) {
+		cpus = (double) sysconf(_SC_NPROCESSORS_ONLN);
+	}
+
+	/* A second more for each that was begun, and one for good measure. */
+
+	return (uint32_t) ((double) (wall_ms / 1000 + 2)
+	    * (cpus < 1 ? 1 : cpus));
 }
 
 

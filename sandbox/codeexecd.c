@@ -26,6 +26,8 @@
 struct event_base  *loop;
 int                 filter_fd = -1;
 
+static bool  failed;
+
 
 static _Noreturn void
 usage(void)
@@ -48,6 +50,14 @@ stop(evutil_socket_t sig, short what, void *data)
 	log_info("signal %d: stopping", (int) sig);
 
 	stopping = true;
+	(void) event_base_loopbreak(loop);
+}
+
+
+void
+stop_failed(void)
+{
+	failed = stopping = true;
 	(void) event_base_loopbreak(loop);
 }
 
@@ -204,7 +214,7 @@ serve(const char *pid_path)
 
 	log_info("stopped");
 
-	return 0;
+	return failed;
 }
 
 

@@ -101,6 +101,8 @@ struct tier_config {
 	struct names  preload;        /* modules that the zygote imports */
 	struct names  when;           /* words in a program that choose it */
 	uint64_t      spare;          /* runs parked ahead */
+	uint64_t      max_runs;       /* of one zygote; 0: no limit */
+	uint64_t      max_age_ms;     /* the same */
 };
 
 struct runtime_config {
@@ -166,10 +168,12 @@ struct cgroup {
 	int       memory_events;
 	int       cpu;
 	int       pids;
+	int       pids_events;
 	int       weight;
 	int       dir;                   /* where pids is */
 	uint64_t  cpu_base;              /* microseconds when the job began */
 	uint64_t  oom_base;
+	uint64_t  full_base;
 };
 
 void  cgroup_open(struct cgroup *cg, unsigned slot);
@@ -184,9 +188,16 @@ unsigned  cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n);
 /* How many processes are in it, or -1 when there is no cgroup to ask. */
 int       cgroup_count(const struct cgroup *cg);
 bool      cgroup_oom(const struct cgroup *cg);      /* since begin */
+
+/* Whether a process or thread was refused for pids.max, since begin; false
+ * where the kernel does not count it. */
+bool      cgroup_full(const struct cgroup *cg);
 uint64_t  cgroup_cpu_us(const struct cgroup *cg);   /* since begin, or 0 */
 uint64_t  cgroup_peak_kb(const struct cgroup *cg);  /* or 0 */
 void      cgroup_cleanup(void);
+
+/* CPU time, in seconds, that no process can have had after so long. */
+uint32_t  cgroup_cpu_seconds(uint64_t wall_ms);
 
 
 /* process.c: a builder or a zygote */
@@ -219,6 +230,17 @@ void   process_retry(struct process *p);      /* starts it again later */
 /* The time to wait after so many failures in a row: 100 ms to 10 s. */
 void   backoff(unsigned failures, struct timeval *tv);
 
+/*
+ * Takes the next message.  *nfds is the room in fds on entry and the number
+ * received on return.  Returns 1, 0 when there is none yet, or -1 when the
+ * other end is closed.
+ */
+int    process_receive(struct process *p, struct spawn_reply *reply, int *fds,
+           unsigned *nfds);
+
+/* The pid behind a pidfd, as we see it, or -1. */
+pid_t  process_pid(int pidfd);
+
 /* Kills, and reaps and closes when it is dead; owns pidfd. */
 void   process_bury(int pidfd);
 
@@ -234,24 +256,52 @@ void   process_reap_all(void);
  *    +------ back off ------+---------------------------------------+
  *                        the builder or its socket is gone
  *
- * A zygote that dies alone is started again after a back-off; its parked runs
- * live on, since they are children of codeexecd.
+ * A zygote that dies alone is started again; its parked runs live on, since
+ * they are children of codeexecd.
  */
 
 enum runtime_state { RUNTIME_DOWN, RUNTIME_ENTERING, RUNTIME_UP };
 
 TAILQ_HEAD(job_queue, job);
 
+/* warm.c
+ *
+ *   DOWN --> STARTING --> WARM --> RETIRING --> DOWN
+ *    ^          |          |
+ *    +----------+----------+ it died
+ *
+ * One of a tier is WARM and is asked for forks.  When it is worn, the other is
+ * started; once that is WARM this one RETIREs, and ends when all it was asked
+ * for is answered.
+ */
+
+enum zygote_state {
+	ZYGOTE_DOWN, ZYGOTE_STARTING, ZYGOTE_WARM, ZYGOTE_RETIRING
+};
+
+struct zygote {
+	struct process     process;
+	struct tier       *tier;
+	enum zygote_state  state;
+	uint32_t           serial;   /* among those of the tier */
+	uint64_t           forks;    /* asked of it */
+};
+
 struct tier {
 	struct runtime            *runtime;
 	const struct tier_config  *config;
-	struct process             zygote;
+	struct zygote              zygotes[2];
+	struct zygote             *warm;     /* one of them, or NULL */
+	struct event               worn;     /* when it is too old */
+	uint64_t                   not_before;  /* may another be started */
+	uint32_t                   started;  /* zygotes */
 	struct job_queue           queue;
 	unsigned                   queued;
 	unsigned                   ahead;    /* slots BUILDING to PARKED */
 	unsigned                   parked;   /* of which ready */
 	unsigned                   number;
-	bool                       warm;
+	bool                       proven;   /* one has forked */
+	bool                       stale;    /* has an older one's parked */
 };
 
 struct runtime {
@@ -271,15 +321,20 @@ struct runtime {
 
 extern struct runtime  runtimes[RUNTIMES_MAX];
 
-/* The zygote of a tier: tier.c. */
-void             zygote_start(struct tier *tier);
-void             zygote_restart(evutil_socket_t fd, short what, void *tier);
+/* warm.c: the zygotes of a tier */
+void             tier_init(struct tier *tier);
+void             tier_start(struct tier *tier);
+void             tier_stop(struct tier *tier);
+void             zygote_used(struct zygote *z);    /* it forks once more */
+
+/* A slot of the tier is PARKED now: it may replace one that is stale. */
+void             tier_parked(struct slot *slot);
 
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */
 struct runtime  *runtime_find(const char *language);
 
-/* The tier whose words the program contains; the first one if none. */
+/* tier.c: the one whose words the program contains; the first one if none. */
 struct tier     *tier_choose(struct runtime *rt, const char *code,
                      size_t size);
 void             runtime_refill(struct runtime *rt);
@@ -315,10 +370,12 @@ struct slot {
 	enum slot_state   state;
 	uint32_t          index;
 	uint32_t          serial;        /* of the jail in it */
+	uint32_t          zygote;        /* serial of what it is forked from */
 	int               jail;          /* pidfd of its init */
 	int               run;           /* pidfd */
 	int               keeper;        /* pidfd, beside the run: keeper.h */
 	int               home;          /* working directory */
+	int               fuse;          /* timerfd: its init ends with it */
 	int               control;
 	int               output[2];     /* read ends of stdout and stderr */
 	struct event      jail_exited;
@@ -347,6 +404,9 @@ void  slot_jail_exited(evutil_socket_t fd, short what, void *slot);
 void  slot_run_exited(evutil_socket_t fd, short what, void *slot);
 void  slot_readable(evutil_socket_t fd, short what, void *slot);
 
+/* strays.c: reaps children that nobody knows, while a slot waits for one. */
+void  strays_reap(void);
+
 /* park.c: from EMPTY to PARKED */
 
 void  slot_prepare(struct slot *slot, struct tier *tier);
@@ -357,15 +417,18 @@ void  slot_forked(struct slot *slot, const struct spawn_reply *reply,
 
 /* slot.c again */
 
-/* Whether the run of a PARKED slot still waits for a job. */
-bool  slot_is_alive(const struct slot *slot);
-
-/* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
-int   slot_run(struct slot *slot, struct job *job);
 void  slot_kill(struct slot *slot);
 
 /* The runtime is gone, and every process in the slot with it. */
 void  slot_lost(struct slot *slot);
+
+/* handover.c */
+
+/* Whether the run of a PARKED or RUNNING slot has not ended. */
+bool  slot_is_alive(const struct slot *slot);
+
+/* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
+int   slot_run(struct slot *slot, struct job *job);
 
 
 /* job.c: what a client wants run
@@ -393,7 +456,8 @@ struct job {
 	uint64_t           submitted;
 	uint64_t           started;
 	bool               timed_out;
-	bool               truncated;
+	bool               output_cut;   /* stdout or stderr */
+	bool               files_cut;    /* one was left out for a limit */
 };
 
 struct counters {
@@ -436,9 +500,18 @@ void         job_lost(struct job *job);
 
 /* collect.c */
 
-/* Appends FILE frames to out; returns their number. */
-unsigned  collect_files(struct job *job, int home, uid_t uid,
-              struct evbuffer *out, uint64_t *size);
+struct collected {
+	struct evbuffer  *frames;        /* FILE frames */
+	struct evbuffer  *skipped;       /* inside of a JSON array */
+	unsigned          skipped_count; /* named in it or not */
+	unsigned          files;
+	uint64_t          size;          /* payloads of the frames */
+};
+
+/* Fills out, whose buffers are there and empty, from the directory home of a
+ * dead run. */
+void  collect_files(struct job *job, int home, uid_t uid,
+          struct collected *out);
 
 
 /* client.c */
@@ -488,5 +561,8 @@ void  frame_move(struct evbuffer *out, enum wire_type type,
 
 extern struct event_base  *loop;
 extern int                 filter_fd;      /* the seccomp policy */
+
+/* Stops as at SIGTERM, but as a failure: what is wrong was said. */
+void  stop_failed(void);
 
 #endif /* CODEEXECD_H */

@@ -114,6 +114,22 @@ check_spare(cfg_t *cfg, cfg_opt_t *opt)
 }
 
 
+/* 0 is no limit. */
+
+static int
+check_runs(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return in_range(cfg, opt, 0, 1000000000);
+}
+
+
+static int
+check_age(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return in_range(cfg, opt, 0, 7 * 24 * 3600000L);
+}
+
+
 static int
 check_queue(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -169,6 +185,8 @@ static cfg_opt_t tier_options[] = {
 	CFG_STR_LIST("preload", "{}", CFGF_NONE),
 	CFG_STR_LIST("when", "{}", CFGF_NONE),
 	CFG_INT("spare", 2, CFGF_NONE),
+	CFG_INT("max_runs", 10000, CFGF_NONE),
+	CFG_INT_CB("max_age", 1800000, CFGF_NONE, parse_time),
 	CFG_END()
 };
 
@@ -237,6 +255,8 @@ static const struct {
 	{ "limits|processes", check_count },
 	{ "limits|open_files", check_small },
 	{ "runtime|tier|spare", check_spare },
+	{ "runtime|tier|max_runs", check_runs },
+	{ "runtime|tier|max_age", check_age },
 };
 
 
@@ -274,6 +294,8 @@ copy_tier(cfg_t *cfg, struct tier_config *tier)
 	}
 
 	tier->spare = (uint64_t) cfg_getint(cfg, "spare");
+	tier->max_runs = (uint64_t) cfg_getint(cfg, "max_runs");
+	tier->max_age_ms = (uint64_t) cfg_getint(cfg, "max_age");
 
 	return copy_names(cfg, "preload", &tier->preload) == 0
 	    && copy_names(cfg, "when", &tier->when) == 0 ? 0 : -1;

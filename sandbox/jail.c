@@ -10,9 +10,9 @@
  *   write uid_map, gid_map               wait
  *   close the pipe  ------------------>  forbid nested user namespaces
  *                                        mount /proc and the tmpfs
- *                                        send pidfd and directory to codeexecd
+ *                                        send pidfd, directory and fuse
  *                                        drop capabilities, strict seccomp
- *                                        sleep until killed
+ *                                        sleep until killed, or the fuse
  */
 
 #define _GNU_SOURCE
@@ -31,6 +31,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "builder.h"
@@ -115,24 +116,26 @@ make_home(void)
 }
 
 
-/* Nothing is left to do but to exist; SIGCHLD is ignored, so that the kernel
- * reaps what the run leaves behind. */
+/* Nothing is left to do but to exist, until the fuse blows should codeexecd
+ * not end the run in time; SIGCHLD is ignored, so that the kernel reaps what
+ * the run leaves behind. */
 
 static _Noreturn void
-init_sleep(void)
+init_sleep(int fuse)
 {
-	char  c;
-	int   idle[2];
+	uint64_t  n;
 
-	if (close_range(0, ~0U, 0) != 0 || pipe2(idle, O_CLOEXEC) != 0
+	if (dup2(fuse, 0) != 0 || close_range(1, ~0U, 0) != 0
 	    || privileges_drop() != 0
 	    || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
 	{
 		_exit(1);
 	}
 
+	(void) read(0, &n, sizeof(n));
+
 	for ( ;; ) {
-		(void) read(idle[0], &c, 1);
+		(void) syscall(SYS_exit, 0);
 	}
 }
 
@@ -140,7 +143,7 @@ init_sleep(void)
 static _Noreturn void
 init_main(const struct spawn_build *request, int gate)
 {
-	int                 fds[2];
+	int                 fds[BUILT_FDS];
 	char                c;
 	const char         *step;
 	struct spawn_reply  reply;
@@ -159,10 +162,13 @@ init_main(const struct spawn_build *request, int gate)
 		step = make_home();
 	}
 
-	fds[0] = (int) syscall(SYS_pidfd_open, getpid(), 0);
-	fds[1] = open(JAIL_HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fds[BUILT_JAIL] = (int) syscall(SYS_pidfd_open, getpid(), 0);
+	fds[BUILT_HOME] = open(JAIL_HOME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fds[BUILT_FUSE] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
 
-	if (step == NULL && (fds[0] < 0 || fds[1] < 0)) {
+	if (step == NULL && (fds[BUILT_JAIL] < 0 || fds[BUILT_HOME] < 0
+	                     || fds[BUILT_FUSE] < 0))
+	{
 		step = "open " JAIL_HOME;
 	}
 
@@ -176,12 +182,12 @@ init_main(const struct spawn_build *request, int gate)
 	}
 
 	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), fds,
-	               step == NULL ? 2 : 0) != 0 || step != NULL)
+	               step == NULL ? BUILT_FDS : 0) != 0 || step != NULL)
 	{
 		_exit(1);
 	}
 
-	init_sleep();
+	init_sleep(fds[BUILT_FUSE]);
 }
 
 

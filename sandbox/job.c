@@ -256,7 +256,7 @@ job_timer(evutil_socket_t fd, short what, void *data)
 
 	/* A run that has ended by itself is only waited for to be buried. */
 
-	if (job->slot->state == SLOT_RUNNING) {
+	if (job->slot->state == SLOT_RUNNING && slot_is_alive(job->slot)) {
 		job->timed_out = true;
 		slot_kill(job->slot);
 	}

@@ -275,14 +275,21 @@ lockdown_enter(const struct spawn_fork *request, const int *fds,
 int
 lockdown_wait(const struct spawn_fork *request, struct spawn_job *job)
 {
-	int       fds[2];
-	unsigned  nfds = 2;
+	int            fds[2];
+	unsigned       nfds = 2;
+	struct rlimit  cpu;
 
 	report(SPAWN_CONTROL_FD, request, NULL);
 
 	if (spawn_recv(SPAWN_CONTROL_FD, job, sizeof(*job), fds, &nfds, 0) <= 0
 	    || nfds == 0)
 	{
+		_exit(126);
+	}
+
+	cpu.rlim_cur = cpu.rlim_max = job->cpu_seconds;
+
+	if (setrlimit(RLIMIT_CPU, &cpu) != 0) {
 		_exit(126);
 	}
 

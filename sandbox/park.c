@@ -86,7 +86,7 @@ slot_fork(struct slot *slot)
 
 
 /* The answer to a question that nobody asks any more: a process comes with
- * it, and maybe a descriptor of something else. */
+ * it, and maybe descriptors of something else. */
 
 static void
 bury_all(int *fds, unsigned nfds)
@@ -95,8 +95,8 @@ bury_all(int *fds, unsigned nfds)
 		process_bury(fds[0]);
 	}
 
-	if (nfds > 1) {
-		(void) close(fds[1]);
+	while (nfds > 1) {
+		(void) close(fds[--nfds]);
 	}
 }
 
@@ -151,7 +151,8 @@ slot_built(struct slot *slot, const struct spawn_reply *reply, int *fds,
 		return;
 	}
 
-	if (reply->error != 0 || nfds != 2 || fstatfs(fds[1], &fs) != 0
+	if (reply->error != 0 || nfds != BUILT_FDS
+	    || fstatfs(fds[BUILT_HOME], &fs) != 0
 	    || fs.f_type != TMPFS_SUPER_MAGIC)
 	{
 		log_warn("can't build a jail: %.28s: %s", reply->step,
@@ -161,8 +162,9 @@ slot_built(struct slot *slot, const struct spawn_reply *reply, int *fds,
 		return;
 	}
 
-	slot->jail = fds[0];
-	slot->home = fds[1];
+	slot->jail = fds[BUILT_JAIL];
+	slot->home = fds[BUILT_HOME];
+	slot->fuse = fds[BUILT_FUSE];
 
 	(void) event_assign(&slot->jail_exited, loop, slot->jail, EV_READ,
 	    slot_jail_exited, slot);
@@ -209,21 +211,6 @@ slot_forked(struct slot *slot, const struct spawn_reply *reply, int *fds,
 }
 
 
-static pid_t
-run_pid(struct slot *slot)
-{
-	int          pid;
-	char         path[64], text[512];
-	const char  *p;
-
-	(void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", slot->run);
-
-	return read_file(path, text, sizeof(text)) > 0
-	    && (p = strstr(text, "\nPid:")) != NULL
-	    && sscanf(p, "\nPid: %d", &pid) == 1 ? (pid_t) pid : -1;
-}
-
-
 static bool
 is_locked(struct slot *slot, pid_t pid, const char *seccomp)
 {
@@ -256,7 +243,7 @@ is_locked_down(struct slot *slot)
 {
 	pid_t  run, keeper, pids[2];
 
-	run = run_pid(slot);
+	run = process_pid(slot->run);
 
 	if (slot->cgroup.dir >= 0) {
 		if (cgroup_members(&slot->cgroup, pids, 2) != 2
@@ -296,6 +283,7 @@ slot_park(struct slot *slot)
 	slot->runtime->pauses = 0;
 
 	slot_state(slot, SLOT_PARKED);
+	tier_parked(slot);
 	jobs_dispatch();
 	runtime_refill(slot->runtime);
 }

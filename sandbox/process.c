@@ -11,7 +11,9 @@
 #include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -118,6 +120,41 @@ process_retry(struct process *p)
 
 	backoff(p->failures++, &tv);
 	(void) evtimer_add(&p->restart, &tv);
+}
+
+
+int
+process_receive(struct process *p, struct spawn_reply *reply, int *fds,
+    unsigned *nfds)
+{
+	ssize_t   n;
+	unsigned  room = *nfds;
+
+	/* What has more descriptors than that is dropped: the slot that waits
+	 * for it is overdue one day. */
+
+	do {
+		*nfds = room;
+		n = spawn_recv(p->control, reply, sizeof(*reply), fds, nfds,
+		    0);
+	} while (n < 0 && errno == EBADMSG);
+
+	return n > 0 ? 1 : n < 0 && errno == EAGAIN ? 0 : -1;
+}
+
+
+pid_t
+process_pid(int pidfd)
+{
+	int          pid;
+	char         path[64], text[512];
+	const char  *p;
+
+	(void) snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+
+	return read_file(path, text, sizeof(text)) > 0
+	    && (p = strstr(text, "\nPid:")) != NULL
+	    && sscanf(p, "\nPid: %d", &pid) == 1 ? (pid_t) pid : -1;
 }
 
 

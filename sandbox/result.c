@@ -6,12 +6,36 @@
 
 #define _GNU_SOURCE
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "codeexecd.h"
 
+
+/*
+ * Which of several things that happened is the answer: the first "yes".
+ *
+ *                                         status     reason
+ *   killed for memory? ------------ yes   memory     memory
+ *        | no
+ *   stopped at its time limit? ---- yes   timeout    timeout
+ *        | no
+ *   ended by a signal? ------------ yes   signal     SIGSYS: syscall
+ *        | no                                |       else as below, or signal
+ *   exit code other than 0? ------- yes   error      as below, or exit
+ *        | no                                |
+ *        +--------------------------------- ok       as below, or ""
+ *
+ *   refused a process or thread? -- yes              processes
+ *   tmpfs full at the end? -------- yes              disk
+ *   stdout or stderr cut? --------- yes              output
+ *
+ * Each question is one to the kernel or to our own clock, none to the run;
+ * docs/protocol.md says where each answer is from, and where there is none.
+ */
 
 static const char *
 job_status(const struct job *job, const struct slot *slot)
@@ -29,6 +53,49 @@ job_status(const struct job *job, const struct slot *slot)
 	}
 
 	return slot->status == 0 ? "ok" : "error";
+}
+
+
+/* A write that finds less room than it needs takes what there is, so a disk
+ * that was too small is one without a block or an inode left. */
+
+static bool
+is_full(int home)
+{
+	struct statfs  fs;
+
+	return home >= 0 && fstatfs(home, &fs) == 0
+	    && (fs.f_bfree == 0 || fs.f_ffree == 0);
+}
+
+
+static const char *
+job_reason(const struct job *job, const struct slot *slot, const char *status)
+{
+	if (strcmp(status, "memory") == 0 || strcmp(status, "timeout") == 0) {
+		return status;
+	}
+
+	/* The policy ends no other call than one of another architecture, the
+	 * number of which the kernel tells nobody but its audit log. */
+
+	if (slot->signaled && slot->status == SIGSYS) {
+		return "syscall";
+	}
+
+	if (cgroup_full(&slot->cgroup)) {
+		return "processes";
+	}
+
+	if (is_full(slot->home)) {
+		return "disk";
+	}
+
+	if (job->output_cut) {
+		return "output";
+	}
+
+	return slot->signaled ? "signal" : slot->status != 0 ? "exit" : "";
 }
 
 
@@ -58,55 +125,67 @@ memory_kb(const struct slot *slot)
 
 
 static void
-add_result(struct evbuffer *out, struct job *job, unsigned files,
-    uint64_t files_size)
+add_result(struct evbuffer *out, struct job *job,
+    const struct collected *files)
 {
-	int               n;
-	char              text[1024], code[16] = "null", sig[16] = "null";
+	char              code[16] = "null", sig[16] = "null";
+	const char       *status;
 	struct slot      *slot = job->slot;
+	struct evbuffer  *text;
+
+	text = evbuffer_new();
+	if (text == NULL) {
+		fatal("out of memory");
+	}
+
+	status = job_status(job, slot);
 
 	(void) snprintf(slot->signaled ? sig : code, sizeof(code), "%d",
 	    slot->status);
 
 	/* Nothing in it needs to be escaped: see is_name(). */
 
-	n = snprintf(text, sizeof(text),
-	    "{\"id\":\"%s\",\"status\":\"%s\",\"exit_code\":%s,\"signal\":%s,"
-	    "\"time_us\":%llu,\"cpu_us\":%llu,\"queue_us\":%llu,"
-	    "\"memory_kb\":%llu,\"truncated\":%s,\"stdout_size\":%zu,"
-	    "\"stderr_size\":%zu,\"files\":%u,\"files_size\":%llu}",
-	    job->id, job_status(job, slot), code, sig,
+	(void) evbuffer_add_printf(text,
+	    "{\"id\":\"%s\",\"status\":\"%s\",\"reason\":\"%s\","
+	    "\"exit_code\":%s,\"signal\":%s,\"time_us\":%llu,"
+	    "\"cpu_us\":%llu,\"queue_us\":%llu,\"memory_kb\":%llu,"
+	    "\"truncated\":%s,\"stdout_size\":%zu,\"stderr_size\":%zu,"
+	    "\"files\":%u,\"files_size\":%llu,\"skipped_count\":%u,"
+	    "\"skipped\":[",
+	    job->id, status, job_reason(job, slot, status), code, sig,
 	    (unsigned long long) (slot->ended - job->started),
 	    (unsigned long long) cpu_us(slot),
 	    (unsigned long long) (job->started - job->submitted),
 	    (unsigned long long) memory_kb(slot),
-	    job->truncated ? "true" : "false",
+	    job->output_cut || job->files_cut ? "true" : "false",
 	    evbuffer_get_length(job->output[0]),
-	    evbuffer_get_length(job->output[1]), files,
-	    (unsigned long long) files_size);
+	    evbuffer_get_length(job->output[1]), files->files,
+	    (unsigned long long) files->size, files->skipped_count);
 
-	frame_add(out, WIRE_RESULT, text, (size_t) n);
+	(void) evbuffer_add_buffer(text, files->skipped);
+	(void) evbuffer_add(text, "]}", 2);
+
+	frame_move(out, WIRE_RESULT, text);
+	evbuffer_free(text);
 }
 
 
 void
 job_finish(struct job *job)
 {
-	uint64_t          files_size;
-	unsigned          files;
-	struct slot      *slot = job->slot;
-	struct client    *client = job->client;
-	struct evbuffer  *collected;
+	struct slot       *slot = job->slot;
+	struct client     *client = job->client;
+	struct collected   files = {
+		.frames = evbuffer_new(), .skipped = evbuffer_new()
+	};
 
-	collected = evbuffer_new();
-	if (collected == NULL) {
+	if (files.frames == NULL || files.skipped == NULL) {
 		fatal("out of memory");
 	}
 
-	files = collect_files(job, slot->home, slot_uid(slot), collected,
-	    &files_size);
+	collect_files(job, slot->home, slot_uid(slot), &files);
 
-	add_result(client->out, job, files, files_size);
+	add_result(client->out, job, &files);
 
 	if (evbuffer_get_length(job->output[0]) > 0) {
 		frame_move(client->out, WIRE_STDOUT, job->output[0]);
@@ -116,8 +195,9 @@ job_finish(struct job *job)
 		frame_move(client->out, WIRE_STDERR, job->output[1]);
 	}
 
-	(void) evbuffer_add_buffer(client->out, collected);
-	evbuffer_free(collected);
+	(void) evbuffer_add_buffer(client->out, files.frames);
+	evbuffer_free(files.frames);
+	evbuffer_free(files.skipped);
 
 	frame_add(client->out, WIRE_END, NULL, 0);
 

@@ -64,9 +64,7 @@ builder_down(struct runtime *rt)
 	process_close(&rt->builder);
 
 	for (i = 0; i < rt->tiers; i++) {
-		process_close(&rt->tier[i].zygote);
-		(void) evtimer_del(&rt->tier[i].zygote.restart);
-		rt->tier[i].warm = false;
+		tier_stop(&rt->tier[i]);
 	}
 
 	rt->state = RUNTIME_DOWN;
@@ -110,7 +108,7 @@ builder_entered(struct runtime *rt, struct spawn_reply *reply)
 	rt->state = RUNTIME_UP;
 
 	for (i = 0; i < rt->tiers; i++) {
-		zygote_start(&rt->tier[i]);
+		tier_start(&rt->tier[i]);
 	}
 }
 
@@ -118,29 +116,23 @@ builder_entered(struct runtime *rt, struct spawn_reply *reply)
 static void
 builder_message(evutil_socket_t fd, short what, void *data)
 {
-	int                 fds[2];
-	ssize_t             n;
+	int                 rc, fds[BUILT_FDS];
 	unsigned            nfds;
 	struct runtime     *rt = data;
 	struct spawn_reply  reply;
 
+	(void) fd;
 	(void) what;
 
 	for ( ;; ) {
-		nfds = 2;
-		n = spawn_recv(fd, &reply, sizeof(reply), fds, &nfds, 0);
+		nfds = BUILT_FDS;
+		rc = process_receive(&rt->builder, &reply, fds, &nfds);
 
-		if (n < 0 && errno == EAGAIN) {
+		if (rc == 0) {
 			return;
 		}
 
-		/* Its descriptors did not fit: the slot is overdue one day. */
-
-		if (n < 0 && errno == EBADMSG) {
-			continue;
-		}
-
-		if (n <= 0) {
+		if (rc < 0) {
 			log_warn("the builder of \"%s\" closed its socket",
 			    rt->config->name);
 			builder_down(rt);
@@ -234,8 +226,7 @@ runtime_init(struct runtime *rt, unsigned number)
 		tier->config = &rt->config->tier[i];
 		tier->number = i;
 
-		TAILQ_INIT(&tier->queue);
-		process_init(&tier->zygote, zygote_restart, tier);
+		tier_init(tier);
 	}
 
 	slots_init(rt);
@@ -263,7 +254,7 @@ runtimes_stop(void)
 
 	for (i = 0; i < config.runtimes; i++) {
 		for (k = 0; k < runtimes[i].tiers; k++) {
-			process_close(&runtimes[i].tier[k].zygote);
+			tier_stop(&runtimes[i].tier[k]);
 		}
 
 		process_close(&runtimes[i].builder);
@@ -372,6 +363,7 @@ runtime_refill(struct runtime *rt)
 	for (i = 0; i < rt->tiers; i++) {
 		tier = &rt->tier[i];
 		more = tier->queued < config.runs ? tier->queued : config.runs;
+		more += tier->stale;
 
 		if (refill_tier(tier, tier->config->spare + more) != 0) {
 			return;

@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -92,7 +91,7 @@ slots_init(struct runtime *rt)
 		slot->runtime = rt;
 		slot->index = i;
 		slot->jail = slot->run = slot->keeper = -1;
-		slot->home = slot->control = -1;
+		slot->home = slot->fuse = slot->control = -1;
 		slot->output[0] = slot->output[1] = -1;
 
 		cgroup_open(&slot->cgroup,
@@ -121,6 +120,20 @@ close_run(struct slot *slot)
 
 	close_fd(&slot->keeper);
 	close_fd(&slot->home);
+	close_fd(&slot->fuse);
+}
+
+
+/* Killed after its time, and not by us: the fuse or the limit on CPU time was
+ * sooner, because this loop was held up. */
+
+static bool
+is_overdue(const struct slot *slot)
+{
+	const struct job  *job = slot->job;
+
+	return job != NULL && slot->signaled && slot->status == SIGKILL
+	    && slot->ended - job->started >= job->timeout_ms * 1000;
 }
 
 
@@ -131,11 +144,23 @@ slot_reap(struct slot *slot)
 
 	memset(&info, 0, sizeof(info));
 
-	if (slot->run < 0 || slot->reaped
-	    || syscall(SYS_waitid, P_PIDFD, slot->run, &info,
-	               WEXITED | WNOHANG, &slot->usage) != 0
-	    || info.si_pid == 0)
+	if (slot->run < 0 || slot->reaped) {
+		return;
+	}
+
+	if (syscall(SYS_waitid, P_PIDFD, slot->run, &info, WEXITED | WNOHANG,
+	            &slot->usage) != 0)
 	{
+		/* It was a stray when it died: strays.c. */
+
+		if (errno != ECHILD) {
+			return;
+		}
+
+		info.si_code = CLD_KILLED;
+		info.si_status = SIGKILL;
+
+	} else if (info.si_pid == 0) {
 		return;
 	}
 
@@ -143,6 +168,10 @@ slot_reap(struct slot *slot)
 	slot->ended = now_us();
 	slot->signaled = info.si_code != CLD_EXITED;
 	slot->status = info.si_status;
+
+	if (is_overdue(slot)) {
+		slot->job->timed_out = true;
+	}
 
 	(void) event_del(&slot->run_exited);
 }
@@ -177,6 +206,11 @@ slot_kill(struct slot *slot)
 	    || slot->state == SLOT_PARKED)
 	{
 		(void) evtimer_del(&slot->overdue);
+
+		if (slot->state == SLOT_FORKING && slot->run < 0) {
+			strays_reap();
+		}
+
 		slot_state(slot, SLOT_DYING);
 		slot_bury(slot);
 	}
@@ -201,6 +235,10 @@ slot_lost(struct slot *slot)
 	if (slot->job != NULL) {
 		job_lost(slot->job);
 		slot->job = NULL;
+	}
+
+	if (slot->run < 0) {
+		strays_reap();
 	}
 
 	slot_state(slot, SLOT_DYING);
@@ -331,7 +369,7 @@ read_output(struct slot *slot, int i)
 	room = config.limits.output - evbuffer_get_length(job->output[i]);
 
 	if ((size_t) n > room) {
-		job->truncated = true;
+		job->output_cut = true;
 		n = (ssize_t) room;
 	}
 
@@ -390,118 +428,4 @@ slot_conclude(struct slot *slot)
 	slot_state(slot, SLOT_DYING);
 	jobs_dispatch();
 	slot_bury(slot);
-}
-
-
-static void
-close_all(int *fds, unsigned nfds)
-{
-	while (nfds-- > 0) {
-		close_fd(&fds[nfds]);
-	}
-}
-
-
-static int
-put_memfd(const char *name, struct evbuffer **parts, unsigned n)
-{
-	int       fd;
-	size_t    left;
-	unsigned  i;
-
-	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0) {
-		return -1;
-	}
-
-	for (i = 0; i < n; i++) {
-		while ((left = evbuffer_get_length(parts[i])) > 0) {
-			if (evbuffer_write_atmost(parts[i], fd,
-			                          (ev_ssize_t) left) <= 0)
-			{
-				close_fd(&fd);
-				return -1;
-			}
-		}
-	}
-
-	if (lseek(fd, 0, SEEK_SET) != 0
-	    || fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW
-	             | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
-	{
-		close_fd(&fd);
-	}
-
-	return fd;
-}
-
-
-static int
-send_job(struct slot *slot, struct job *job)
-{
-	int               fds[2] = { -1, -1 }, rc;
-	unsigned          nfds;
-	struct evbuffer  *parts[3] = { job->code, job->vars, job->args };
-	struct spawn_job  message = {
-		.serial = slot->serial,
-		.code_size = (uint32_t) evbuffer_get_length(job->code),
-		.vars_size = (uint32_t) evbuffer_get_length(job->vars),
-		.args_size = (uint32_t) evbuffer_get_length(job->args)
-	};
-
-	rc = -1;
-	nfds = evbuffer_get_length(job->input) > 0 ? 2 : 1;
-
-	fds[0] = put_memfd("job", parts, 3);
-
-	if (nfds == 2) {
-		fds[1] = put_memfd("stdin", &job->input, 1);
-	}
-
-	if (fds[0] >= 0 && (nfds == 1 || fds[1] >= 0)) {
-		rc = spawn_send(slot->control, &message, sizeof(message), fds,
-		    nfds);
-	}
-
-	close_all(fds, 2);
-
-	return rc;
-}
-
-
-bool
-slot_is_alive(const struct slot *slot)
-{
-	struct pollfd  run = { .fd = slot->run, .events = POLLIN };
-
-	return poll(&run, 1, 0) == 0;
-}
-
-
-int
-slot_run(struct slot *slot, struct job *job)
-{
-	int  i;
-
-	cgroup_begin(&slot->cgroup);
-
-	for (i = 0; i < 2; i++) {
-		(void) event_add(&slot->readable[i], NULL);
-	}
-
-	(void) event_del(&slot->parked);
-
-	slot_state(slot, SLOT_RUNNING);
-	slot->job = job;
-
-	if (send_job(slot, job) != 0) {
-		log_warn("can't hand over a job: %s", strerror(errno));
-		slot->job = NULL;
-		slot_kill(slot);
-		return -1;
-	}
-
-	close_fd(&slot->control);
-
-	return 0;
 }

@@ -7,7 +7,7 @@
  * travel beside them.
  *
  *   codeexecd --spawn_build--> builder                 "build a jail"
- *   init      --spawn_reply--> codeexecd  + jail, dir  "it stands"
+ *   init      --spawn_reply--> codeexecd  + jail, ...  "it stands"
  *   codeexecd --spawn_fork---> zygote     + jail, ...  "fork into it"
  *   zygote    --spawn_reply--> codeexecd  + run        "forked"
  *   run       --spawn_reply--> codeexecd               "locked down, parked"
@@ -24,6 +24,10 @@
 
 #define SPAWN_CONTROL_FD   3   /* SOCK_SEQPACKET to codeexecd */
 #define SPAWN_FILTER_FD    4   /* memfd, struct sock_filter[]: the policy */
+
+/* Exit code of a zygote that must not be forked: hygiene.h. */
+
+#define SPAWN_UNFIT        78
 
 #define SPAWN_FDS_MAX      12
 #define SLOTS_MAX          4096
@@ -43,6 +47,12 @@ struct spawn_build {
 };
 
 
+/* Beside the reply of an init: its pidfd, the working directory, and a
+ * timerfd that the init waits for, to end then, and with it the jail. */
+
+enum { BUILT_JAIL, BUILT_HOME, BUILT_FUSE, BUILT_FDS };
+
+
 /* Beside it: jail (pidfd of its init), control, stdout, stderr, then one
  * cgroup.procs for each cgroup to join. */
 
@@ -55,7 +65,7 @@ struct spawn_fork {
 	uint64_t  data_size;    /* RLIMIT_DATA, bytes; 0 is unlimited */
 	uint32_t  open_files;   /* RLIMIT_NOFILE */
 	uint32_t  processes;    /* RLIMIT_NPROC */
-	uint32_t  cpu_seconds;  /* RLIMIT_CPU */
+	uint32_t  cpu_seconds;  /* RLIMIT_CPU, lowered when the job comes */
 };
 
 
@@ -72,6 +82,7 @@ struct spawn_reply {
 
 struct spawn_job {
 	uint32_t  serial;
+	uint32_t  cpu_seconds;  /* RLIMIT_CPU */
 	uint32_t  code_size;
 	uint32_t  vars_size;    /* JSON object, or empty */
 	uint32_t  args_size;    /* JSON array of strings, or empty */

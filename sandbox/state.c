@@ -51,10 +51,11 @@ client_state(struct client *c)
 
 			used += (size_t) snprintf(text + used,
 			    sizeof(text) - used, "%s{\"name\":\"%.32s\","
-			    "\"warm\":%s,\"parked\":%u,\"queued\":%u}",
+			    "\"warm\":%s,\"parked\":%u,\"queued\":%u,"
+			    "\"zygotes\":%u}",
 			    k > 0 ? "," : "", tier->config->name,
 			    tier->warm ? "true" : "false", tier->parked,
-			    tier->queued);
+			    tier->queued, tier->started);
 		}
 
 		used += (size_t) snprintf(text + used, sizeof(text) - used,

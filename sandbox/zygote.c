@@ -4,7 +4,6 @@
 
 #define _GNU_SOURCE
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -19,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "hygiene.h"
 #include "lockdown.h"
 #include "zygote.h"
 
@@ -65,109 +65,27 @@ load_filter(struct zygote *z)
 }
 
 
-static int
-one_thread(void)
+/* The raw clone() below must update what libc remembers. */
+
+static void
+prepare(struct zygote *z)
 {
-	DIR  *dir;
-	int   n;
+	const char  *why;
 
-	dir = opendir("/proc/self/task");
-	if (dir == NULL) {
-		return 0;
-	}
-
-	for (n = 0; readdir(dir) != NULL; n++) {
-		/* void */
-	}
-
-	(void) closedir(dir);
-
-	return n == 3;  /* ".", ".." and itself */
-}
-
-
-/* None above last is open, but for the directory itself. */
-
-static int
-only_descriptors(int last)
-{
-	DIR            *dir;
-	int             fd, good;
-	struct dirent  *entry;
-
-	dir = opendir("/proc/self/fd");
-	if (dir == NULL) {
-		return 0;
-	}
-
-	for (good = 1; (entry = readdir(dir)) != NULL; ) {
-		if (entry->d_name[0] == '.') {
-			continue;
-		}
-
-		fd = (int) strtol(entry->d_name, NULL, 10);
-		good &= fd <= last || fd == dirfd(dir);
-	}
-
-	(void) closedir(dir);
-
-	return good;
-}
-
-
-static int
-no_shared_memory(void)
-{
-	int    good;
-	char   line[512];
-	FILE  *maps;
-
-	maps = fopen("/proc/self/maps", "re");
-	if (maps == NULL) {
-		return 0;
-	}
-
-	for (good = 1; fgets(line, sizeof(line), maps) != NULL; ) {
-		char  perms[5] = "";
-
-		good &= sscanf(line, "%*s %4s", perms) != 1
-		    || perms[1] != 'w' || perms[3] != 's';
-	}
-
-	(void) fclose(maps);
-
-	return good;
-}
-
-
-static const char *
-unfit(struct zygote *z)
-{
 	if (load_filter(z) != 0) {
-		return "no seccomp policy on its descriptor";
+		hygiene_refuse("the zygote", "has no seccomp policy");
 	}
-
-	/* The raw clone() below must update what libc remembers. */
 
 	if (prctl(PR_GET_TID_ADDRESS, &z->tid) != 0 || z->tid == NULL
 	    || *z->tid != z->pid)
 	{
-		return "the kernel does not tell the address of the thread id";
+		hygiene_refuse("the zygote", "can't find its thread id");
 	}
 
-	if (!one_thread()) {
-		return "more than one thread";
+	why = hygiene_inspect(NULL, 0);
+	if (why != NULL) {
+		hygiene_refuse("the zygote", why);
 	}
-
-	if (!only_descriptors(SPAWN_CONTROL_FD)) {
-		return "a descriptor is open that runs must not inherit";
-	}
-
-	if (!no_shared_memory()) {
-		return "a shared writable mapping that runs would inherit";
-	}
-
-	return NULL;
 }
 
 
@@ -207,22 +125,34 @@ become_run(struct zygote *z, const struct spawn_fork *request,
 }
 
 
-int
-zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request,
-    char *error, size_t size)
+/* Modules may have asked to be called before a fork, so this comes last. */
+
+static pid_t
+fork_run(struct zygote *z, const int *fds, unsigned nfds, int *pidfd)
+{
+	const char  *why;
+
+	z->hooks->before_fork();
+
+	why = hygiene_glance(fds, nfds);
+	if (why != NULL) {
+		hygiene_refuse("the zygote, warm,", why);
+	}
+
+	return fork_into(z, fds[FORK_JAIL], pidfd);
+}
+
+
+void
+zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request)
 {
 	int                 pidfd, fds[SPAWN_FDS_MAX];
 	pid_t               pid;
 	unsigned            nfds, i;
-	const char         *why;
 	struct zygote       z = { .hooks = hooks, .pid = getpid() };
 	struct spawn_reply  reply;
 
-	why = unfit(&z);
-	if (why != NULL) {
-		(void) snprintf(error, size, "%s", why);
-		return -1;
-	}
+	prepare(&z);
 
 	spawn_reply_init(&reply, 0, 0, NULL);
 	(void) spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0);
@@ -236,12 +166,11 @@ zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request,
 			_exit(0);
 		}
 
-		hooks->before_fork();
-		pid = fork_into(&z, fds[FORK_JAIL], &pidfd);
+		pid = fork_run(&z, fds, nfds, &pidfd);
 
 		if (pid == 0) {
 			become_run(&z, request, fds, nfds);
-			return 0;
+			return;
 		}
 
 		spawn_reply_init(&reply, request->slot, request->serial,

@@ -282,6 +282,34 @@ my @same = (
 	['warning', "import warnings\nwarnings.warn('careful')\n"],
 	['syntax warning', "x = 1\nx is 1\n"],
 	['deprecated escape', "import warnings\nx = '\\d'\n"],
+
+	# Nothing of ours is below the program.
+
+	['print_stack', "import traceback\ndef f(): traceback.print_stack()\n"
+		. "traceback.print_stack()\nf()\n"],
+	['print_stack in a thread', "import threading, traceback\n"
+		. "t = threading.Thread(target=traceback.print_stack)\n"
+		. "t.start()\nt.join()\n"],
+	['faulthandler', "import faulthandler\n"
+		. "def f(): faulthandler.dump_traceback()\nf()\n"],
+	['a crash with faulthandler', "import faulthandler, os, signal\n"
+		. "faulthandler.register(10, chain=False)\n"
+		. "os.kill(os.getpid(), 10)\n"],
+	['frames', "import inspect, sys\ndef p(*a): print(*a, file=sys.stderr)\n"
+		. "p(sys._getframe().f_back, len(inspect.stack()), sys.exc_info())\n"
+		. "try: sys._getframe(1)\nexcept ValueError as e: p(e)\n"
+		. "p([n for n in dir(sys) if n.startswith('last_')])\n"],
+	['the depth of recursion', "import sys\ndef f(n):\n    global m\n"
+		. "    m = n\n    f(n + 1)\ntry: f(1)\n"
+		. "except RecursionError: print(m, file=sys.stderr)\n"],
+	['the depth of recursion, in C', "import sys\ndef f(n):\n    global m\n"
+		. "    m = n\n    list(map(f, [n + 1]))\ntry: f(1)\n"
+		. "except RecursionError: print(m, file=sys.stderr)\n"],
+	['a warning of the caller',
+		"import warnings\nwarnings.warn('careful', stacklevel=2)\n"],
+	['the hook has no exception', "import sys\ndef hook(*a): "
+		. "print(a[:2], sys.exc_info(), file=sys.stderr)\n"
+		. "sys.excepthook = hook\n1 / 0\n"],
 );
 
 mkdir $t->dir . '/script';
@@ -299,7 +327,7 @@ for my $case (@same) {
 
 	$want = Encode::decode_utf8($want) =~ s{\Q@{[$t->dir]}\E/script/}{}gr;
 	my $got = $a->{stderr} =~ s{/home/user/}{}gr;
-	s/ at 0x[0-9a-f]+/ at 0x/g for $want, $got;
+	s/ (at|thread) 0x[0-9a-f]+/ $1 0x/g for $want, $got;
 
 	is($got, $want, "as in a script: $name");
 	is($a->{exit_code}, $code_wanted, "exit code: $name");

@@ -252,7 +252,17 @@ time.sleep(9)
 --- output
 === memory without reservation | memory
 import mmap
-m = mmap.mmap(-1, 1 << 40, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
+m = mmap.mmap(-1, 1 << 29, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
+for i in range(0, 1 << 29, 4096): m[i] = 1
+--- output
+=== memory without reservation, more than is ever mapped | ok
+import mmap
+print(attempt(mmap.mmap, -1, 1 << 40, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000))
+--- output
+ENOMEM
+=== shared memory without reservation | memory
+import mmap
+m = mmap.mmap(-1, 1 << 40, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | 0x4000)
 for i in range(0, 1 << 40, 4096): m[i] = 1
 --- output
 === memory of files | error

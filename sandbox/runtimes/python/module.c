@@ -5,7 +5,7 @@
  * build serves every interpreter an operator points codeexecd at.
  */
 
-#define Py_LIMITED_API  0x03070000
+#define Py_LIMITED_API  0x030a0000
 #define PY_SSIZE_T_CLEAN
 
 #include <Python.h>
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "hygiene.h"
 #include "lockdown.h"
 #include "zygote.h"
 
@@ -55,32 +56,76 @@ read_text(int fd, uint32_t size)
 }
 
 
+/* NULL is an exception, for the caller or for the end of the run. */
+
 static PyObject *
-serve(PyObject *self, PyObject *unused)
+call(const char *name, PyObject *args)
 {
-	char  error[128];
+	PyObject  *runner, *function, *result;
 
-	(void) self;
-	(void) unused;
+	runner = PyImport_ImportModule("runner");
+	function = runner != NULL ? PyObject_GetAttrString(runner, name) : NULL;
+	result = function != NULL ? PyObject_CallObject(function, args) : NULL;
 
-	if (zygote_serve(&hooks, &request, error, sizeof(error)) != 0) {
-		PyErr_SetString(PyExc_RuntimeError, error);
-		return NULL;
-	}
+	Py_XDECREF(function);
+	Py_XDECREF(runner);
+	Py_XDECREF(args);
 
-	Py_RETURN_NONE;
+	return result;
 }
 
 
+/* An exit code, or 255 for what can't happen unless user code has changed
+ * the runner. */
+
+static int
+exit_code(PyObject *result)
+{
+	long  code;
+
+	code = result != NULL ? PyLong_AsLong(result) : 255;
+
+	if (PyErr_Occurred() != NULL) {
+		PyErr_Clear();
+		code = 255;
+	}
+
+	return (int) code & 0xff;
+}
+
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+/* What comes after it is newer than the stable ABI that we keep to. */
+
 static PyObject *
-wait_job(PyObject *self, PyObject *unused)
+take_exception(void)
+{
+	PyObject  *type, *value, *traceback;
+
+	PyErr_Fetch(&type, &value, &traceback);
+	PyErr_NormalizeException(&type, &value, &traceback);
+
+	if (traceback != NULL) {
+		(void) PyException_SetTraceback(value, traceback);
+	}
+
+	Py_XDECREF(traceback);
+	Py_XDECREF(type);
+
+	return value;
+}
+
+#pragma GCC diagnostic pop
+
+
+static PyObject *
+wait_job(void)
 {
 	int               fd;
 	PyObject         *code, *vars, *args;
 	struct spawn_job  job;
-
-	(void) self;
-	(void) unused;
 
 	fd = lockdown_wait(&request, &job);
 
@@ -90,24 +135,99 @@ wait_job(PyObject *self, PyObject *unused)
 
 	(void) close(fd);
 
-	if (args == NULL) {
-		Py_XDECREF(code);
-		Py_XDECREF(vars);
+	return args != NULL ? Py_BuildValue("(NNN)", code, vars, args) : NULL;
+}
+
+
+/* begin() returns the code and its globals, or the exit code of a program that
+ * is none. */
+
+static int
+run_job(void)
+{
+	PyObject  *job, *begun, *code, *globals, *result;
+
+	begun = NULL;
+
+	if (call("prepare", NULL) != NULL && (job = wait_job()) != NULL) {
+		begun = call("begin", job);
+	}
+
+	if (begun == NULL || !PyTuple_Check(begun)) {
+		return exit_code(begun);
+	}
+
+	if (!PyArg_ParseTuple(begun, "OO", &code, &globals)) {
+		return exit_code(NULL);
+	}
+
+	/* The call of serve() has been counted as one of a thousand. */
+
+	Py_LeaveRecursiveCall();
+	result = PyEval_EvalCode(code, globals, globals);
+	(void) Py_EnterRecursiveCall("");
+
+	return result != NULL ? 0
+	    : exit_code(call("failed", Py_BuildValue("(N)", take_exception())));
+}
+
+
+/*
+ * sys.excepthook of the zygote, whose script ends with an exception: so it is
+ * called by the interpreter itself, when no Python frame is left.  User code
+ * then finds its own frames only, and has the whole recursion limit.
+ */
+
+static PyObject *
+serve(PyObject *self, PyObject *args)
+{
+	int  code;
+
+	(void) self;
+	(void) args;
+
+	if (call("settle", NULL) == NULL) {
+		PyErr_Print();
+		_exit(1);
+	}
+
+	zygote_serve(&hooks, &request);
+
+	code = run_job();
+
+	_exit(exit_code(call("finish", Py_BuildValue("(i)", code))));
+}
+
+
+static PyObject *
+inspect(PyObject *self, PyObject *args)
+{
+	const int    policy = SPAWN_FILTER_FD;
+	const char  *who, *why;
+
+	(void) self;
+
+	if (!PyArg_ParseTuple(args, "s", &who)) {
 		return NULL;
 	}
 
-	return Py_BuildValue("(NNN)", code, vars, args);
+	why = hygiene_inspect(&policy, 1);
+	if (why != NULL) {
+		hygiene_refuse(who, why);
+	}
+
+	Py_RETURN_NONE;
 }
 
 
 static PyMethodDef methods[] = {
-	{ "serve", serve, METH_NOARGS,
-	  "serve()\n\n"
-	  "Fork at codeexecd's request for ever; return in each run, which is\n"
-	  "locked down then." },
-	{ "wait", wait_job, METH_NOARGS,
-	  "wait() -> (code, variables, arguments)\n\n"
-	  "Park the run and return the three texts of its job, as bytes." },
+	{ "serve", serve, METH_VARARGS,
+	  "serve(type, value, traceback)\n\n"
+	  "Fork at codeexecd's request for ever; run its jobs in the runs.\n"
+	  "An excepthook: it does not return." },
+	{ "inspect", inspect, METH_VARARGS,
+	  "inspect(who)\n\n"
+	  "Exit, saying that it was who, if this process can't be forked." },
 	{ NULL, NULL, 0, NULL }
 };
 

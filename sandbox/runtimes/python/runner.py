@@ -1,6 +1,9 @@
 # Copyright (C) The codeexec authors.
 """One run: the user's program as __main__, with the manners of a script.
 
+_codeexec calls prepare(), begin(), failed() and finish(), and runs what
+begin() returns by itself, so that no frame of this file is below the program.
+
 Everything here runs inside the jail, next to user code that may have changed
 any of it: nothing that codeexecd relies on is decided here.
 """
@@ -78,20 +81,6 @@ def make_main(variables):
     return main
 
 
-def forget_runner(error, seen=None):
-    """Cut the frames of this file, here and in the chained exceptions."""
-    seen = set() if seen is None else seen
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        tb = error.__traceback__
-        while tb is not None and tb.tb_frame.f_code.co_filename == __file__:
-            tb = tb.tb_next
-        error.__traceback__ = tb
-        if error.__cause__ is not None:
-            forget_runner(error.__cause__, seen)
-        error = error.__context__
-
-
 def suggestion(kind, error, tb):
     """The last line as the interpreter has it: "Did you mean" is only there."""
     stderr, sys.stderr = sys.stderr, io.StringIO()
@@ -121,29 +110,23 @@ def exit_code(code):
     return 1
 
 
-def execute(main, source):
-    try:
-        program = compile(source, NAME, 'exec', dont_inherit=True)
-        exec(program, main.__dict__)
-        return 0
-    except SystemExit as error:
+def failed(error):
+    """The exit code of a program that has ended with an exception."""
+    if isinstance(error, SystemExit):
         return exit_code(error.code)
-    except BaseException as error:
-        forget_runner(error)
-        sys.last_type, sys.last_value = type(error), error
-        sys.last_traceback = error.__traceback__
-        try:
-            sys.excepthook(type(error), error, error.__traceback__)
-        except SystemExit as other:
-            return exit_code(other.code)
-        except BaseException:
-            traceback.print_exception(error)
-        return 130 if isinstance(error, KeyboardInterrupt) else 1
+    sys.last_type, sys.last_value = type(error), error
+    sys.last_traceback = error.__traceback__
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    except SystemExit as other:
+        return exit_code(other.code)
+    except BaseException:
+        traceback.print_exception(error)
+    return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
-def finish(main):
+def finish(code):
     """What the interpreter does at its end, without its slow teardown."""
-    code = 0
     try:
         if 'threading' in sys.modules:
             sys.modules['threading']._shutdown()
@@ -177,7 +160,19 @@ def set_up():
     """In the zygote: what every run has in common."""
     open_streams()
     sys.path.insert(0, HOME)
+
+
+def settle():
+    """In the zygote, when its script has ended, as it does, by an exception."""
     sys.excepthook = report
+    for name in 'last_exc', 'last_type', 'last_value', 'last_traceback':
+        vars(sys).pop(name, None)
+
+    # What lives now lives for ever: never walked by a collection, never
+    # copied because a collection wrote to it.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
 def prepare():
@@ -194,14 +189,14 @@ def prepare():
     gc.freeze()
 
 
-def run(source, variables, arguments):
+def begin(source, variables, arguments):
+    """The program's code and globals, or the exit code if it is no program."""
+    global main
     linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
     sys.argv = [NAME] + (json.loads(arguments) if arguments else [])
     main = make_main(json.loads(variables) if variables else {})
-
-    code = 255
     try:
-        code = execute(main, source)
-        code = finish(main) or code
-    finally:
-        os._exit(code)
+        program = compile(source, NAME, 'exec', dont_inherit=True)
+    except BaseException as error:
+        return failed(error.with_traceback(None))
+    return program, main.__dict__

@@ -1,8 +1,8 @@
 # Copyright (C) The codeexec authors.
 """The Python zygote: python3 -B -X utf8 zygote.py MODULE...
 
-Imports the modules, then forks at codeexecd's request.  Nothing below
-serve() runs in the zygote itself: what follows it is the run.
+Imports the modules, then forks at codeexecd's request.  A module that leaves
+something that runs must not inherit is the end of it.
 """
 
 import gc
@@ -65,6 +65,7 @@ def preload(modules):
         prepare_matplotlib()
     for module in modules:
         __import__(module)
+        _codeexec.inspect('preload "%s"' % module)
     if matplotlib:
         warm_matplotlib()
     if 'numpy.random' in sys.modules:
@@ -86,6 +87,7 @@ def warm_traceback():
 
 
 def main():
+    _codeexec.inspect('the interpreter')
     preload(sys.argv[1:])
     warm_traceback()
 
@@ -96,15 +98,9 @@ def main():
     os.chdir('/')
     runner.set_up()
 
-    # What lives now lives for ever: never walked by a collection, never
-    # copied because a collection wrote to it.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-
-    _codeexec.serve()
-    runner.prepare()
-    runner.run(*_codeexec.wait())
-
 
 main()
+
+# The interpreter calls this one when no frame of this file is left.
+sys.excepthook = _codeexec.serve
+raise Exception
