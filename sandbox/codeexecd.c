@@ -19,6 +19,7 @@
 
 #include "codeexecd.h"
 #include "filter.h"
+#include "layers.h"
 
 #define FDS_PER_SLOT    24
 #define FDS_OTHER       (CLIENTS_MAX + 512)
@@ -178,9 +179,12 @@ serve(const char *pid_path)
 
 	watch_signals();
 	clients_listen();
+	cgroup_init();
+	layers_probe();
 
-	if (cgroup_init() != 0) {
+	if (layers_review() != 0) {
 		clients_refuse();
+		cgroup_cleanup();
 		return 1;
 	}
 

@@ -118,6 +118,7 @@ struct config {
 	char                  *library;
 	char                  *rootfs;
 	char                  *cgroup;        /* "" switches cgroups off */
+	struct names           allow_missing; /* layers: layers.h */
 	uint64_t               uids;          /* first of slots + 1 host uids */
 	uint64_t               runs;          /* at once */
 	uint64_t               queue;         /* jobs waiting */
@@ -147,9 +148,9 @@ extern struct hierarchy  hierarchies[CGROUPS_MAX];
 extern unsigned          n_hierarchies;
 extern unsigned          hierarchies_have;      /* all of them together */
 
-/* Finds what the host has and makes our directories; returns 0, or -1 when
- * cgroups are wanted and there are none. */
-int  cgroup_init(void);
+/* Finds what the host has, makes our directories, and says in layers what
+ * can be limited with them. */
+void  cgroup_init(void);
 
 /* A file of a cgroup directory: descriptor or -1; 0 or -1; both with errno. */
 __attribute__((format(printf, 3, 4)))
@@ -274,6 +275,10 @@ extern struct runtime  runtimes[RUNTIMES_MAX];
 /* The zygote of a tier: tier.c. */
 void             zygote_start(struct tier *tier);
 void             zygote_restart(evutil_socket_t fd, short what, void *tier);
+
+/* Makes the process, which asks for its maps first; -1 with errno. */
+int              builder_fork(struct runtime *rt);
+int              builder_maps(struct runtime *rt);
 
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */

@@ -149,7 +149,7 @@ init_main(const struct spawn_build *request, int gate)
 		_exit(1);
 	}
 
-	step = forbid_nesting();
+	step = request->may_nest ? NULL : forbid_nesting();
 
 	if (step == NULL) {
 		step = mount_private(request);
