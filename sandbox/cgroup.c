@@ -135,7 +135,7 @@ set_limits_v1(const struct hierarchy *h, const char *dir)
 	        || cgroup_write_in(dir, "cpu.cfs_quota_us", quota(text, "-1"))
 	            != 0))
 	{
-		log_warn("%s/cpu.cfs_quota_us: %s", dir, strerror(errno));
+		fatal("%s/cpu.cfs_quota_us", dir);
 	}
 }
 
@@ -165,7 +165,7 @@ set_limits_v2(const struct hierarchy *h, const char *dir)
 	if ((h->has & HAS_CPU)
 	    && cgroup_write_in(dir, "cpu.max", quota(text, "max")) != 0)
 	{
-		log_warn("%s/cpu.max: %s", dir, strerror(errno));
+		fatal("%s/cpu.max", dir);
 	}
 }
 

@@ -1,13 +1,14 @@
 /*
  * Copyright (C) The codeexec authors.
  *
- * codeexecd [-t] -c FILE [-p FILE]
+ * codeexecd [-t | --check] -c FILE [-p FILE]
  */
 
 #define _GNU_SOURCE
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "codeexecd.h"
 #include "filter.h"
 #include "layers.h"
@@ -35,6 +37,8 @@ usage(void)
 	    "usage: codeexecd -c FILE            run in the foreground\n"
 	    "       codeexecd -c FILE -p FILE    and keep a pid file\n"
 	    "       codeexecd -t -c FILE         test the configuration\n"
+	    "       codeexecd --check [-c FILE]  attack the sandbox, say what "
+	    "holds\n"
 	    "       codeexecd -v                 print the version\n");
 	exit(2);
 }
@@ -161,7 +165,7 @@ new_loop(void)
 
 
 static int
-serve(const char *pid_path)
+begin(void)
 {
 	if (geteuid() != 0) {
 		errno = EPERM;
@@ -174,10 +178,55 @@ serve(const char *pid_path)
 	filter_fd = filter_compile();
 
 	if (loop == NULL || filter_fd < 0) {
-		return 1;
+		return -1;
 	}
 
 	watch_signals();
+
+	return 0;
+}
+
+
+static void
+end(void)
+{
+	jobs_refuse();
+	clients_stop();
+	runtimes_stop();
+	cgroup_cleanup();
+}
+
+
+static int
+check(const char *path)
+{
+	check_prepare(path);
+
+	if (begin() != 0) {
+		return 1;
+	}
+
+	cgroup_init();
+	layers_probe();
+
+	if (layers_suffice()) {
+		runtimes_start();
+		check_run();
+		stopping = true;
+		end();
+	}
+
+	return check_report();
+}
+
+
+static int
+serve(const char *pid_path)
+{
+	if (begin() != 0) {
+		return 1;
+	}
+
 	clients_listen();
 	cgroup_init();
 	layers_probe();
@@ -197,10 +246,7 @@ serve(const char *pid_path)
 	(void) event_base_dispatch(loop);
 
 	clients_refuse();
-	jobs_refuse();
-	clients_stop();
-	runtimes_stop();
-	cgroup_cleanup();
+	end();
 
 	if (pid_path != NULL) {
 		(void) unlink(pid_path);
@@ -215,13 +261,19 @@ serve(const char *pid_path)
 int
 main(int argc, char **argv)
 {
-	int          c, test;
-	const char  *path, *pid_path;
+	int                         c, test;
+	bool                        attack;
+	const char                 *path, *pid_path;
+	static const struct option  options[] = {
+		{ "check", no_argument, NULL, 'C' },
+		{ NULL, 0, NULL, 0 }
+	};
 
 	test = 0;
+	attack = false;
 	path = pid_path = NULL;
 
-	while ((c = getopt(argc, argv, "c:p:tv")) != -1) {
+	while ((c = getopt_long(argc, argv, "c:p:tv", options, NULL)) != -1) {
 		switch (c) {
 
 		case 'c':
@@ -230,6 +282,10 @@ main(int argc, char **argv)
 
 		case 'p':
 			pid_path = optarg;
+			break;
+
+		case 'C':
+			attack = true;
 			break;
 
 		case 't':
@@ -245,6 +301,10 @@ main(int argc, char **argv)
 		}
 	}
 
+	if (path == NULL && attack) {
+		path = CODEEXEC_CONF;
+	}
+
 	if (path == NULL || optind != argc) {
 		usage();
 	}
@@ -258,5 +318,5 @@ main(int argc, char **argv)
 		return 0;
 	}
 
-	return serve(pid_path);
+	return attack ? check(path) : serve(pid_path);
 }

@@ -56,6 +56,9 @@ void log_info(const char *fmt, ...);
 __attribute__((format(printf, 1, 2)))
 void log_warn(const char *fmt, ...);
 
+/* Drops what log_info() says from now on. */
+void log_warnings_only(void);
+
 /* Logs with strerror(errno) and exits: for what can't be gone on from. */
 __attribute__((noreturn, format(printf, 1, 2)))
 void fatal(const char *fmt, ...);
@@ -359,6 +362,9 @@ void  slot_built(struct slot *slot, const struct spawn_reply *reply,
           int *fds, unsigned nfds);
 void  slot_forked(struct slot *slot, const struct spawn_reply *reply,
           int *fds, unsigned nfds);
+
+/* Of its run, in our pid namespace; -1 if it has none. */
+pid_t  slot_pid(const struct slot *slot);
 
 /* slot.c again */
 

@@ -155,6 +155,21 @@ layer_missing(enum layer_id id, const char *why, ...)
 }
 
 
+bool
+layers_suffice(void)
+{
+	int  id;
+
+	for (id = 0; id < LAYERS; id++) {
+		if (layers[id].missing && !layers[id].dispensable) {
+			return false;
+		}
+	}
+
+	return true;
+}
+
+
 int
 layers_review(void)
 {

@@ -48,6 +48,9 @@ void  layer_missing(enum layer_id id, const char *why, ...);
  * is neither allowed to be nor possible to do without. */
 int   layers_review(void);
 
+/* Whether runs can be made at all with those there are. */
+bool  layers_suffice(void);
+
 /* probe.c: fills layers by trying; makes one jail and throws it away. */
 void  layers_probe(void);
 

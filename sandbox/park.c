@@ -209,8 +209,8 @@ slot_forked(struct slot *slot, const struct spawn_reply *reply, int *fds,
 }
 
 
-static pid_t
-run_pid(struct slot *slot)
+pid_t
+slot_pid(const struct slot *slot)
 {
 	int          pid;
 	char         path[64], text[512];
@@ -256,7 +256,7 @@ is_locked_down(struct slot *slot)
 {
 	pid_t  run, keeper, pids[2];
 
-	run = run_pid(slot);
+	run = slot_pid(slot);
 
 	if (slot->cgroup.dir >= 0) {
 		if (cgroup_members(&slot->cgroup, pids, 2) != 2

@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "codeexecd.h"
 #include "landlock.h"
 #include "layers.h"
@@ -310,7 +311,9 @@ layers_probe(void)
 
 	/* Once more without what there is a way without. */
 
-	if (layers[LAYER_NESTED].missing && layer_allowed(LAYER_NESTED)) {
+	if (layers[LAYER_NESTED].missing
+	    && (checking || layer_allowed(LAYER_NESTED)))
+	{
 		probe_jail();
 	}
 
