@@ -10,55 +10,18 @@
 
 #include <errno.h>
 #include <event2/bufferevent.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <jansson.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "check.h"
 #include "codeexecd.h"
-#include "landlock.h"
 
 #define PROGRAM_MAX  65536
-#define CANARY       "CODEEXEC_CHECK"
-
-/* Calls that no program may make: tried with arguments that the kernel itself
- * would find fault with in another way. */
-
-static const char *const  calls[] = {
-	"acct", "add_key", "bpf", "capset", "chroot", "clock_settime", "clone",
-	"clone3", "delete_module", "fanotify_init", "finit_module", "fsconfig",
-	"fsmount", "fsopen", "fspick", "init_module", "inotify_init1",
-	"io_setup", "io_submit", "io_uring_enter", "io_uring_register",
-	"io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_load", "keyctl",
-	"landlock_restrict_self", "lookup_dcookie", "mbind", "memfd_secret",
-	"migrate_pages", "modify_ldt", "mount", "mount_setattr", "move_mount",
-	"move_pages", "mq_open", "msgget", "name_to_handle_at",
-	"open_by_handle_at", "open_tree", "perf_event_open", "pidfd_getfd",
-	"personality", "pivot_root", "process_madvise", "process_vm_readv",
-	"process_vm_writev", "ptrace", "quotactl", "request_key", "seccomp",
-	"semget", "setdomainname", "sethostname", "setns", "settimeofday",
-	"setxattr", "shmget", "socketpair", "splice", "swapoff", "swapon",
-	"syslog", "tee", "umount2", "unshare", "userfaultfd", "vmsplice",
-};
-
-/* Younger than the library that knows the names; the same everywhere. */
-
-static const struct {
-	const char  *name;
-	int          number;
-} young_calls[] = {
-	{ "statmount", 457 }, { "listmount", 458 }, { "mseal", 462 },
-	{ "setxattrat", 463 }, { "open_tree_attr", 467 },
-};
 
 static void  judge_surface(json_t *result);
 static void  judge_memory(json_t *result);
@@ -67,7 +30,7 @@ static void  judge_foreign(json_t *result);
 
 static const struct attack {
 	const char      *name;
-	enum layer_id    layer;         /* in the way, or the first of several */
+	enum layer_id    layer;         /* in the way, or one of several */
 	void           (*judge)(json_t *result);
 } attacks[] = {
 	{ "surface", LAYER_NAMESPACES, judge_surface },
@@ -81,7 +44,6 @@ static const struct attack {
 #define ATTACKS  (sizeof(attacks) / sizeof(attacks[0]))
 
 static struct {
-	const char          *conf;
 	void               (*done)(void);
 	unsigned             runtime;
 	unsigned             number;
@@ -89,10 +51,7 @@ static struct {
 	struct wire_reader   reader;
 	struct evbuffer     *part[3];       /* RESULT, STDOUT, STDERR */
 	struct event         next;
-	char                 canary[64];    /* a file of the machine */
-	char                 abstract[64];
-	int                  listener;
-} attack = { .listener = -1 };
+} attack;
 
 
 static const char *
@@ -193,24 +152,6 @@ judge_memory(json_t *result)
 }
 
 
-/* One more than it may have, if there are as many. */
-
-static unsigned
-loops(void)
-{
-	long      n;
-	unsigned  wanted;
-
-	n = sysconf(_SC_NPROCESSORS_ONLN);
-	wanted = (unsigned) config.limits.cpus + 1;
-
-	wanted = wanted > (unsigned) n ? (unsigned) n : wanted;
-
-	return wanted > config.limits.processes
-	    ? (unsigned) config.limits.processes : wanted;
-}
-
-
 static void
 judge_cpu(json_t *result)
 {
@@ -219,7 +160,7 @@ judge_cpu(json_t *result)
 	wall = (double) json_integer_value(json_object_get(result, "time_us"));
 	cpu = (double) json_integer_value(json_object_get(result, "cpu_us"));
 
-	if (config.limits.cpus == 0 || loops() <= config.limits.cpus) {
+	if (config.limits.cpus == 0 || targets_loops() <= config.limits.cpus) {
 		check_holds(LAYER_CPU, "not more than there are");
 		return;
 	}
@@ -227,11 +168,11 @@ judge_cpu(json_t *result)
 	/* What the kernel lends within a period is paid back in the next. */
 
 	if (wall > 0 && cpu <= config.limits.cpus * (wall + 200000)) {
-		check_holds(LAYER_CPU, "%u loops had %.2f", loops(),
+		check_holds(LAYER_CPU, "%u loops had %.2f", targets_loops(),
 		    cpu / wall);
 	} else {
 		check_breach(LAYER_CPU, "%u loops had %.2f processors",
-		    loops(), wall > 0 ? cpu / wall : 0.0);
+		    targets_loops(), wall > 0 ? cpu / wall : 0.0);
 	}
 }
 
@@ -251,93 +192,6 @@ judge_foreign(json_t *result)
 }
 
 
-static json_t *
-call_numbers(void)
-{
-	int      number;
-	size_t   i;
-	json_t  *object;
-
-	object = json_object();
-
-	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		number = seccomp_syscall_resolve_name(calls[i]);
-
-		if (number >= 0) {
-			(void) json_object_set_new(object, calls[i],
-			    json_integer(number));
-		}
-	}
-
-	for (i = 0; i < sizeof(young_calls) / sizeof(young_calls[0]); i++) {
-		(void) json_object_set_new(object, young_calls[i].name,
-		    json_integer(young_calls[i].number));
-	}
-
-	return object;
-}
-
-
-/* What lies below /usr is there to be read, if the rootfs is the machine's. */
-
-static json_t *
-foreign_files(void)
-{
-	char    *path;
-	json_t  *array;
-
-	array = json_array();
-
-	if (attack.canary[0] != '\0') {
-		(void) json_array_append_new(array, json_string(attack.canary));
-	}
-
-	path = realpath(attack.conf, NULL);
-
-	if (path != NULL && strncmp(path, "/usr/", 5) != 0) {
-		(void) json_array_append_new(array, json_string(path));
-	}
-
-	free(path);
-
-	return array;
-}
-
-
-/* They become variables of the program. */
-
-static json_t *
-variables(void)
-{
-	char            host[65] = "";
-	struct rlimit   core;
-	struct limits  *l = &config.limits;
-
-	(void) gethostname(host, sizeof(host) - 1);
-	(void) getrlimit(RLIMIT_CORE, &core);
-
-	return json_pack("{s:s, s:o, s:[sss], s:o, s:s, s:s, s:s, s:s, s:[iii],"
-	    " s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i}",
-	    "attack", attacks[attack.number].name,
-	    "calls", call_numbers(),
-	    "copying", "splice", "tee", "vmsplice",
-	    "files", foreign_files(),
-	    "canary", CANARY,
-	    "abstract", attack.abstract,
-	    "hostname", host,
-	    "library", config.library,
-	    "pids", (int) getpid(), (int) getppid(), (int) runtimes[0].pid,
-	    "core", (json_int_t) core.rlim_max,
-	    "memory", (json_int_t) l->memory,
-	    "disk", (json_int_t) l->disk,
-	    "inodes", (json_int_t) l->inodes,
-	    "processes", (json_int_t) l->processes,
-	    "open_files", (json_int_t) l->open_files,
-	    "loops", (int) loops(),
-	    "landlock", landlock_abi());
-}
-
-
 static void
 send_frame(enum wire_type type, const void *data, size_t size)
 {
@@ -348,7 +202,7 @@ send_frame(enum wire_type type, const void *data, size_t size)
 static void
 send_attack(const char *language, const char *program, size_t size)
 {
-	char    *text;
+	char    *text, *vars;
 	json_t  *object;
 
 	object = json_pack("{s:s}", "language", language);
@@ -359,21 +213,15 @@ send_attack(const char *language, const char *program, size_t size)
 		fatal("out of memory");
 	}
 
+	vars = targets_text(attacks[attack.number].name);
+
 	send_frame(WIRE_JOB, text, strlen(text));
-	free(text);
-
-	object = variables();
-	text = json_dumps(object, JSON_COMPACT);
-	json_decref(object);
-
-	if (text == NULL) {
-		fatal("the variables of an attack");
-	}
-
 	send_frame(WIRE_CODE, program, size);
-	send_frame(WIRE_VARS, text, strlen(text));
+	send_frame(WIRE_VARS, vars, strlen(vars));
 	send_frame(WIRE_RUN, NULL, 0);
+
 	free(text);
+	free(vars);
 }
 
 
@@ -538,18 +386,6 @@ connect_to_us(void)
 }
 
 
-static void
-finish(void)
-{
-	if (attack.canary[0] != '\0') {
-		(void) unlink(attack.canary);
-	}
-
-	close_fd(&attack.listener);
-	attack.done();
-}
-
-
 /* An attack that nothing is in the way of would hit the machine. */
 
 static bool
@@ -582,7 +418,7 @@ next_attack(evutil_socket_t fd, short what, void *data)
 	}
 
 	if (attack.runtime == config.runtimes) {
-		finish();
+		attack.done();
 		return;
 	}
 
@@ -602,49 +438,11 @@ next_attack(evutil_socket_t fd, short what, void *data)
 }
 
 
-/* Things of the machine that anybody there may read or connect to. */
-
-static void
-plant_canaries(void)
-{
-	int                 fd;
-	size_t              n;
-	struct sockaddr_un  sun = { .sun_family = AF_UNIX };
-
-	(void) strcpy(attack.canary, "/tmp/codeexec-check-XXXXXX");
-	fd = mkostemp(attack.canary, O_CLOEXEC);
-
-	if (fd < 0 || fchmod(fd, 0644) != 0) {
-		attack.canary[0] = '\0';
-	}
-
-	close_fd(&fd);
-
-	(void) snprintf(attack.abstract, sizeof(attack.abstract),
-	    "codeexec-check-%d", (int) getpid());
-	n = strlen(attack.abstract);
-	memcpy(sun.sun_path + 1, attack.abstract, n);
-
-	attack.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (attack.listener < 0
-	    || bind(attack.listener, (struct sockaddr *) &sun,
-	            (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1
-	                         + n)) != 0
-	    || listen(attack.listener, 1) != 0)
-	{
-		fatal("bind(\"@%s\")", attack.abstract);
-	}
-}
-
-
 void
 attack_start(const char *path, void (*done)(void))
 {
-	attack.conf = path;
 	attack.done = done;
-
-	plant_canaries();
+	targets_plant(path);
 
 	(void) event_assign(&attack.next, loop, -1, 0, next_attack, NULL);
 	(void) event_active(&attack.next, EV_TIMEOUT, 1);

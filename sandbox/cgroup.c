@@ -211,7 +211,7 @@ cgroup_open(struct cgroup *cg, unsigned slot)
 	memset(cg, 0, sizeof(*cg));
 
 	cg->memory_peak = cg->memory_events = -1;
-	cg->cpu = cg->pids = cg->dir = cg->weight = -1;
+	cg->cpu = cg->pids = cg->dir = cg->weight = cg->notice = -1;
 
 	for (i = 0; i < n_hierarchies; i++) {
 		h = &hierarchies[i];
@@ -271,7 +271,17 @@ cgroup_prepare(struct cgroup *cg)
 void
 cgroup_begin(struct cgroup *cg)
 {
+	uint64_t  n;
+
 	set_weight(cg, "1024");
+
+	/* What it was told of the run before this one. */
+
+	cg->oom = false;
+
+	if (cg->notice >= 0) {
+		(void) read(cg->notice, &n, sizeof(n));
+	}
 
 	cg->cpu_base = cpu_total(cg);
 	cg->oom_base = read_field(cg->memory_events, "oom_kill");
@@ -326,7 +336,8 @@ cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n)
 bool
 cgroup_oom(const struct cgroup *cg)
 {
-	return read_field(cg->memory_events, "oom_kill") > cg->oom_base;
+	return cg->oom
+	    || read_field(cg->memory_events, "oom_kill") > cg->oom_base;
 }
 
 

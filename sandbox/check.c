@@ -126,7 +126,7 @@ check_prepare(const char *path)
 		config.cgroup = xstrdup(name);
 	}
 
-	(void) setenv("CODEEXEC_CHECK", "canary", 1);
+	(void) setenv(CHECK_CANARY, "canary", 1);
 }
 
 
@@ -205,6 +205,7 @@ check_run(void)
 
 	(void) event_base_dispatch(loop);
 	(void) evtimer_del(&look);
+	targets_remove();
 }
 
 

@@ -47,6 +47,23 @@ void  check_breach(enum layer_id id, const char *fmt, ...);
 /* outside.c: parked runs, as the kernel shows them to us. */
 void  outside_look(void);
 
+/* targets.c */
+
+#define CHECK_CANARY  "CODEEXEC_CHECK"    /* in our environment */
+
+/* Makes files and sockets for the attacks to look for; path is that of the
+ * configuration.  They are gone after targets_remove(). */
+void      targets_plant(const char *path);
+void      targets_remove(void);
+
+/* A JSON object, for an attack of that name; the caller frees it. */
+char     *targets_text(const char *attack);
+
+/* As many busy processes as it takes to want more CPU than a run may have, or
+ * fewer where there are not enough processors. */
+unsigned  targets_loops(void);
+
+
 /* attack.c */
 
 /* Starts the first attack; done() is called after the last one. */

@@ -47,6 +47,8 @@
 #define NAMES_MAX       64   /* entries of a list in the configuration */
 #define CGROUPS_MAX     8    /* hierarchies that a run joins */
 
+struct slot;
+
 
 /* util.c */
 
@@ -174,6 +176,8 @@ struct cgroup {
 	int       dir;                   /* where pids is */
 	uint64_t  cpu_base;              /* microseconds when the job began */
 	uint64_t  oom_base;
+	int       notice;                /* eventfd of oom.c, or -1 */
+	bool      oom;                   /* it has told, since begin */
 };
 
 void  cgroup_open(struct cgroup *cg, unsigned slot);
@@ -191,6 +195,11 @@ bool      cgroup_oom(const struct cgroup *cg);      /* since begin */
 uint64_t  cgroup_cpu_us(const struct cgroup *cg);   /* since begin, or 0 */
 uint64_t  cgroup_peak_kb(const struct cgroup *cg);  /* or 0 */
 void      cgroup_cleanup(void);
+
+
+/* oom.c: kills a run of which the kernel kills one process; number is that of
+ * its group. */
+void  oom_watch(struct slot *slot, unsigned number);
 
 
 /* process.c: a builder or a zygote */
@@ -333,6 +342,7 @@ struct slot {
 	struct event      run_exited;
 	struct event      parked;
 	struct event      readable[2];
+	struct event      out_of_memory;
 	struct event      overdue;       /* deadline of BUILDING and FORKING */
 	struct cgroup     cgroup;
 	struct rusage     usage;         /* of the run, once reaped */
