@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -126,7 +125,7 @@ init_sleep(void)
 
 	if (close_range(0, ~0U, 0) != 0 || pipe2(idle, O_CLOEXEC) != 0
 	    || privileges_drop() != 0
-	    || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+	    || privileges_strict() != 0)
 	{
 		_exit(1);
 	}
