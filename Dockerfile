@@ -32,8 +32,14 @@ RUN apt-get update \
         gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev libpcre2-dev libjansson-dev \
         libpq-dev libevent-dev libconfuse-dev libseccomp-dev python3-dev
 
-COPY . /src
-RUN make -C /src -j"$(nproc)" install DESTDIR=/out \
+WORKDIR /src
+COPY Makefile config README.md SECURITY.md CHANGES LICENSE ./
+COPY conf conf
+COPY docs docs
+COPY ngx_http_codeexec_module ngx_http_codeexec_module
+COPY sandbox sandbox
+COPY tools tools
+RUN make -j"$(nproc)" install DESTDIR=/out \
     && strip /out/usr/local/sbin/codeexecd /out/usr/local/lib/codeexec/codeexec-builder \
         /out/usr/local/lib/codeexec/python/*.so /out/usr/lib/nginx/modules/*.so \
     && sed -i 's|^rootfs = "/"|rootfs = "/srv/codeexec"|' /out/etc/codeexec/codeexecd.conf \
@@ -71,7 +77,7 @@ RUN apt-get update \
 COPY --from=rootfs /rootfs /srv/codeexec
 COPY --from=build /out /
 COPY docker/nginx.conf /etc/codeexec/nginx.conf
-COPY docker/entrypoint docker/healthcheck /usr/local/lib/codeexec/
+COPY docker/cgroups docker/entrypoint docker/healthcheck /usr/local/lib/codeexec/
 
 EXPOSE 8080
 STOPSIGNAL SIGTERM
