@@ -11,21 +11,30 @@
 
 ARG BASE=debian:bookworm-slim
 
-# --- what runs find below /usr ---------------------------------------------
+# --- the tree of the runs --------------------------------------------------
 
-FROM $BASE AS packages
+# As "make rootfs" builds it, from conf/rootfs.conf but for these packages.  No
+# file of it is one that nginx or codeexecd executes.
 
-ARG PACKAGES="python3 python3-numpy python3-pandas python3-matplotlib fonts-wqy-microhei"
+FROM $BASE AS rootfs
 
 RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $PACKAGES \
-    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mmdebstrap python3
 
-# --- module, daemon, runtimes ----------------------------------------------
+ARG WITHOUT="python3-opencv"
 
-# With the packages of the runs, as the list of fonts is made here, too.
+COPY sandbox/rootfs /src/rootfs
+COPY conf/rootfs.conf /src/
 
-FROM packages AS build
+RUN for package in $WITHOUT; do \
+        sed -i -E "s/([{ ])$package([,}])/\1python3\2/" /src/rootfs.conf || exit; \
+    done \
+    && /src/rootfs/codeexec-rootfs build --in-container -c /src/rootfs.conf -o /images \
+    && mv "$(readlink -f /images/current)" /rootfs
+
+# --- module, daemon, runtimes ------------------------------------------------
+
+FROM $BASE AS build
 
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
@@ -39,30 +48,16 @@ COPY docs docs
 COPY ngx_http_codeexec_module ngx_http_codeexec_module
 COPY sandbox sandbox
 COPY tools tools
-RUN make -j"$(nproc)" install DESTDIR=/out \
+
+# The list of fonts is in the tree of the runs.
+
+RUN make -j"$(nproc)" -o build/python/matplotlib/matplotlibrc install DESTDIR=/out \
     && strip /out/usr/local/sbin/codeexecd /out/usr/local/lib/codeexec/codeexec-builder \
         /out/usr/local/lib/codeexec/python/*.so /out/usr/lib/nginx/modules/*.so \
+    && rm -r /out/usr/local/sbin/codeexec-rootfs /out/usr/local/lib/codeexec/rootfs \
+        /out/etc/codeexec/rootfs.conf \
     && sed -i 's|^rootfs = "/"|rootfs = "/srv/codeexec"|' /out/etc/codeexec/codeexecd.conf \
     && grep -q '^rootfs = "/srv/codeexec"' /out/etc/codeexec/codeexecd.conf
-
-# --- the tree of the runs ----------------------------------------------------
-
-# A tree of its own: no file of it is one that nginx or codeexecd executes.
-# What compiles, documents or installs is left out, and so is every setuid bit.
-
-FROM packages AS rootfs
-
-RUN mkdir /rootfs && cp -a /usr /bin /sbin /lib* /rootfs/ \
-    && mkdir /rootfs/etc && cd /etc \
-    && cp -a --parents alternatives fonts ld.so.cache matplotlibrc mime.types os-release /rootfs/etc/ \
-        2>/dev/null; \
-    cd /rootfs/usr && rm -rf include src games local lib/gcc lib/apt lib/dpkg lib/systemd lib/udev \
-        lib/valgrind libexec share/apt* share/bash-completion share/bug share/debconf share/doc \
-        share/doc-base share/dpkg share/gdb share/info share/lintian share/locale share/man \
-        share/menu share/perl* share/pixmaps share/systemd share/unicode \
-        lib/*-linux-gnu/perl* lib/*-linux-gnu/lib[alt]san.so* lib/*-linux-gnu/libubsan.so* \
-    && find . -name '*.a' -delete -o -name '*.o' -delete -o -path '*/tests/*' -name '*.py[c]' -delete \
-    && find . -perm /6000 -exec chmod a-s {} +
 
 # --- the image ---------------------------------------------------------------
 
