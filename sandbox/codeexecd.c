@@ -22,12 +22,15 @@
 #include "codeexecd.h"
 #include "filter.h"
 #include "layers.h"
+#include "systemd.h"
 
 #define FDS_PER_SLOT    24
 #define FDS_OTHER       (CLIENTS_MAX + 512)
 
 struct event_base  *loop;
 int                 filter_fd = -1;
+
+static int  inherited;    /* listening sockets that we were given */
 
 
 static _Noreturn void
@@ -53,6 +56,7 @@ stop(evutil_socket_t sig, short what, void *data)
 	log_info("signal %d: stopping", (int) sig);
 
 	stopping = true;
+	systemd_notify("STOPPING=1");
 	(void) event_base_loopbreak(loop);
 }
 
@@ -74,7 +78,8 @@ write_pid(const char *path)
 
 /*
  * What the shell that started us had open or set is no business of the runs.
- * Descriptors 0 to 2 exist, so that none of ours takes their place.
+ * Descriptors 0 to 2 exist, so that none of ours takes their place; after
+ * them come the listening sockets that we were given.
  */
 
 static void
@@ -96,7 +101,7 @@ clean_process(void)
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd < 3);
 
-	(void) close_range(3, ~0U, 0);
+	(void) close_range((unsigned) (SYSTEMD_FDS + inherited), ~0U, 0);
 
 	/* 0 would still feed a core pipe, and runs can't raise it to 1. */
 
@@ -172,6 +177,11 @@ begin(void)
 		fatal("codeexecd builds jails and must be started by root");
 	}
 
+	inherited = systemd_sockets();
+	if (inherited < 0) {
+		fatal("LISTEN_FDS");
+	}
+
 	clean_process();
 
 	loop = new_loop();
@@ -227,7 +237,7 @@ serve(const char *pid_path)
 		return 1;
 	}
 
-	clients_listen();
+	clients_listen(inherited);
 	cgroup_init();
 	layers_probe();
 

@@ -486,7 +486,8 @@ void  clients_stop(void);          /* closes all, and so kills their runs */
 void  client_state(struct client *c);
 
 /* listen.c */
-void  clients_listen(void);
+/* On so many sockets that were passed on to us, or on those of "listen". */
+void  clients_listen(int inherited);
 void  clients_refuse(void);        /* closes and removes the sockets */
 
 /* Answers; each ends the client's current job. */

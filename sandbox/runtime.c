@@ -15,6 +15,7 @@
 
 #include "codeexecd.h"
 #include "layers.h"
+#include "systemd.h"
 
 struct runtime  runtimes[RUNTIMES_MAX];
 
@@ -337,6 +338,7 @@ say_ready(void)
 	if (!ready_said) {
 		ready_said = true;
 		log_info("ready");
+		systemd_notify("READY=1");
 	}
 }
 
