@@ -58,7 +58,8 @@ WARN   := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes \
 SAN    := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
           -fno-sanitize-recover=undefined
 
-C_BASE     := -std=gnu11 -DCODEEXEC_VERSION='"$(VERSION)"' -iquote sandbox
+C_BASE     := -std=gnu11 -DCODEEXEC_VERSION='"$(VERSION)"' \
+              -DCODEEXEC_CONF='"$(CONFDIR)/codeexecd.conf"' -iquote sandbox
 BUILDER_CC := $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIE
 DAEMON_CC  := $(if $(SANITIZE),$(SAN) $(WARN) $(C_BASE) -fPIE,$(BUILDER_CC))
 PYTHON_CC   = $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIC $$(/usr/bin/python3-config --includes)
@@ -70,7 +71,7 @@ DAEMON_LIBS := $$(pkg-config --libs libevent_core libconfuse jansson libseccomp)
 # into every runtime.
 MODULE_SRC  := config $(wildcard ngx_http_codeexec_module/*.[ch]) sandbox/wire.c sandbox/wire.h
 BUILDER_SRC := builder jail template privileges spawn
-ZYGOTE_SRC  := zygote hygiene lockdown keeper privileges spawn
+ZYGOTE_SRC  := zygote hygiene lockdown keeper landlock privileges spawn
 DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown keeper privileges, \
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
@@ -235,7 +236,7 @@ check: ## static analysis (ANALYZE=1 adds gcc -fanalyzer, which is slow)
 	cppcheck --quiet --std=c11 --enable=warning,performance --error-exitcode=1 \
 	    --library=posix --library=bsd --library=python --inline-suppr \
 	    --suppressions-list=tools/cppcheck.suppress -DCODEEXEC_VERSION='"$(VERSION)"' \
-	    -Isandbox sandbox ngx_http_codeexec_module bench
+	    -DCODEEXEC_CONF='"$(CONFDIR)"' -Isandbox sandbox ngx_http_codeexec_module bench
 ifdef ANALYZE
 	for f in sandbox/*.c; do $(CC) $(BUILDER_CC) -fanalyzer -c -o /dev/null $$f; done
 endif

@@ -28,16 +28,21 @@
 void
 die(const char *fmt, ...)
 {
-	int      error = errno;
-	va_list  args;
-
-	(void) fputs("codeexec-builder: ", stderr);
+	int                 error = errno;
+	char                step[256];
+	va_list             args;
+	struct spawn_reply  reply;
 
 	va_start(args, fmt);
-	(void) vfprintf(stderr, fmt, args);
+	(void) vsnprintf(step, sizeof(step), fmt, args);
 	va_end(args);
 
-	(void) fprintf(stderr, ": %s\n", strerror(error));
+	(void) fprintf(stderr, "codeexec-builder: %s: %s\n", step,
+	    strerror(error));
+
+	errno = error;
+	spawn_reply_init(&reply, 0, 0, step);
+	(void) spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0);
 
 	exit(1);
 }

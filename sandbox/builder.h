@@ -39,7 +39,7 @@ struct builder {
 	int         *netns;     /* one network namespace for each slot, or -1 */
 };
 
-/* Prints "codeexec-builder: what: strerror" and exits. */
+/* Prints "codeexec-builder: what: strerror", tells codeexecd, and exits. */
 __attribute__((noreturn, format(printf, 1, 2)))
 void die(const char *fmt, ...);
 

@@ -136,7 +136,7 @@ set_limits_v1(const struct hierarchy *h, const char *dir)
 	        || cgroup_write_in(dir, "cpu.cfs_quota_us", quota(text, "-1"))
 	            != 0))
 	{
-		log_warn("%s/cpu.cfs_quota_us: %s", dir, strerror(errno));
+		fatal("%s/cpu.cfs_quota_us", dir);
 	}
 }
 
@@ -166,7 +166,7 @@ set_limits_v2(const struct hierarchy *h, const char *dir)
 	if ((h->has & HAS_CPU)
 	    && cgroup_write_in(dir, "cpu.max", quota(text, "max")) != 0)
 	{
-		log_warn("%s/cpu.max: %s", dir, strerror(errno));
+		fatal("%s/cpu.max", dir);
 	}
 }
 
@@ -214,6 +214,7 @@ cgroup_open(struct cgroup *cg, unsigned slot)
 
 	cg->memory_peak = cg->memory_events = -1;
 	cg->cpu = cg->pids = cg->pids_events = cg->dir = cg->weight = -1;
+	cg->notice = -1;
 
 	for (i = 0; i < n_hierarchies; i++) {
 		h = &hierarchies[i];
@@ -273,7 +274,17 @@ cgroup_prepare(struct cgroup *cg)
 void
 cgroup_begin(struct cgroup *cg)
 {
+	uint64_t  n;
+
 	set_weight(cg, "1024");
+
+	/* What it was told of the run before this one. */
+
+	cg->oom = false;
+
+	if (cg->notice >= 0) {
+		(void) read(cg->notice, &n, sizeof(n));
+	}
 
 	cg->cpu_base = cpu_total(cg);
 	cg->oom_base = read_field(cg->memory_events, "oom_kill");
@@ -329,7 +340,8 @@ cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n)
 bool
 cgroup_oom(const struct cgroup *cg)
 {
-	return read_field(cg->memory_events, "oom_kill") > cg->oom_base;
+	return cg->oom
+	    || read_field(cg->memory_events, "oom_kill") > cg->oom_base;
 }
 
 

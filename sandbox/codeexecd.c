@@ -1,13 +1,14 @@
 /*
  * Copyright (C) The codeexec authors.
  *
- * codeexecd [-t] -c FILE [-p FILE]
+ * codeexecd [-t | --check] -c FILE [-p FILE]
  */
 
 #define _GNU_SOURCE
 
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "codeexecd.h"
 #include "filter.h"
+#include "layers.h"
+#include "systemd.h"
 
 #define FDS_PER_SLOT    24
 #define FDS_OTHER       (CLIENTS_MAX + 512)
@@ -26,6 +30,7 @@
 struct event_base  *loop;
 int                 filter_fd = -1;
 
+static int   inherited;    /* listening sockets that we were given */
 static bool  failed;
 
 
@@ -36,6 +41,8 @@ usage(void)
 	    "usage: codeexecd -c FILE            run in the foreground\n"
 	    "       codeexecd -c FILE -p FILE    and keep a pid file\n"
 	    "       codeexecd -t -c FILE         test the configuration\n"
+	    "       codeexecd --check [-c FILE]  attack the sandbox, say what "
+	    "holds\n"
 	    "       codeexecd -v                 print the version\n");
 	exit(2);
 }
@@ -50,6 +57,7 @@ stop(evutil_socket_t sig, short what, void *data)
 	log_info("signal %d: stopping", (int) sig);
 
 	stopping = true;
+	systemd_notify("STOPPING=1");
 	(void) event_base_loopbreak(loop);
 }
 
@@ -79,7 +87,8 @@ write_pid(const char *path)
 
 /*
  * What the shell that started us had open or set is no business of the runs.
- * Descriptors 0 to 2 exist, so that none of ours takes their place.
+ * Descriptors 0 to 2 exist, so that none of ours takes their place; after
+ * them come the listening sockets that we were given.
  */
 
 static void
@@ -101,7 +110,7 @@ clean_process(void)
 		fd = open("/dev/null", O_RDWR);
 	} while (fd >= 0 && fd < 3);
 
-	(void) close_range(3, ~0U, 0);
+	(void) close_range((unsigned) (SYSTEMD_FDS + inherited), ~0U, 0);
 
 	/* 0 would still feed a core pipe, and runs can't raise it to 1. */
 
@@ -170,11 +179,16 @@ new_loop(void)
 
 
 static int
-serve(const char *pid_path)
+begin(void)
 {
 	if (geteuid() != 0) {
 		errno = EPERM;
 		fatal("codeexecd builds jails and must be started by root");
+	}
+
+	inherited = systemd_sockets();
+	if (inherited < 0) {
+		fatal("LISTEN_FDS");
 	}
 
 	clean_process();
@@ -183,14 +197,62 @@ serve(const char *pid_path)
 	filter_fd = filter_compile();
 
 	if (loop == NULL || filter_fd < 0) {
-		return 1;
+		return -1;
 	}
 
 	watch_signals();
-	clients_listen();
 
-	if (cgroup_init() != 0) {
+	return 0;
+}
+
+
+static void
+end(void)
+{
+	jobs_refuse();
+	clients_stop();
+	runtimes_stop();
+	cgroup_cleanup();
+}
+
+
+static int
+check(const char *path)
+{
+	check_prepare(path);
+
+	if (begin() != 0) {
+		return 1;
+	}
+
+	cgroup_init();
+	layers_probe();
+
+	if (layers_suffice()) {
+		runtimes_start();
+		check_run();
+		stopping = true;
+		end();
+	}
+
+	return check_report();
+}
+
+
+static int
+serve(const char *pid_path)
+{
+	if (begin() != 0) {
+		return 1;
+	}
+
+	clients_listen(inherited);
+	cgroup_init();
+	layers_probe();
+
+	if (layers_review() != 0) {
 		clients_refuse();
+		cgroup_cleanup();
 		return 1;
 	}
 
@@ -203,10 +265,7 @@ serve(const char *pid_path)
 	(void) event_base_dispatch(loop);
 
 	clients_refuse();
-	jobs_refuse();
-	clients_stop();
-	runtimes_stop();
-	cgroup_cleanup();
+	end();
 
 	if (pid_path != NULL) {
 		(void) unlink(pid_path);
@@ -221,13 +280,19 @@ serve(const char *pid_path)
 int
 main(int argc, char **argv)
 {
-	int          c, test;
-	const char  *path, *pid_path;
+	int                         c, test;
+	bool                        attack;
+	const char                 *path, *pid_path;
+	static const struct option  options[] = {
+		{ "check", no_argument, NULL, 'C' },
+		{ NULL, 0, NULL, 0 }
+	};
 
 	test = 0;
+	attack = false;
 	path = pid_path = NULL;
 
-	while ((c = getopt(argc, argv, "c:p:tv")) != -1) {
+	while ((c = getopt_long(argc, argv, "c:p:tv", options, NULL)) != -1) {
 		switch (c) {
 
 		case 'c':
@@ -236,6 +301,10 @@ main(int argc, char **argv)
 
 		case 'p':
 			pid_path = optarg;
+			break;
+
+		case 'C':
+			attack = true;
 			break;
 
 		case 't':
@@ -251,6 +320,10 @@ main(int argc, char **argv)
 		}
 	}
 
+	if (path == NULL && attack) {
+		path = CODEEXEC_CONF;
+	}
+
 	if (path == NULL || optind != argc) {
 		usage();
 	}
@@ -264,5 +337,5 @@ main(int argc, char **argv)
 		return 0;
 	}
 
-	return serve(pid_path);
+	return attack ? check(path) : serve(pid_path);
 }

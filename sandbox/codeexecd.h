@@ -47,6 +47,8 @@
 #define NAMES_MAX       64   /* entries of a list in the configuration */
 #define CGROUPS_MAX     8    /* hierarchies that a run joins */
 
+struct slot;
+
 
 /* util.c */
 
@@ -55,6 +57,9 @@ void log_info(const char *fmt, ...);
 
 __attribute__((format(printf, 1, 2)))
 void log_warn(const char *fmt, ...);
+
+/* Drops what log_info() says from now on. */
+void log_warnings_only(void);
 
 /* Logs with strerror(errno) and exits: for what can't be gone on from. */
 __attribute__((noreturn, format(printf, 1, 2)))
@@ -120,6 +125,7 @@ struct config {
 	char                  *library;
 	char                  *rootfs;
 	char                  *cgroup;        /* "" switches cgroups off */
+	struct names           allow_missing; /* layers: layers.h */
 	uint64_t               uids;          /* first of slots + 1 host uids */
 	uint64_t               runs;          /* at once */
 	uint64_t               queue;         /* jobs waiting */
@@ -149,9 +155,9 @@ extern struct hierarchy  hierarchies[CGROUPS_MAX];
 extern unsigned          n_hierarchies;
 extern unsigned          hierarchies_have;      /* all of them together */
 
-/* Finds what the host has and makes our directories; returns 0, or -1 when
- * cgroups are wanted and there are none. */
-int  cgroup_init(void);
+/* Finds what the host has, makes our directories, and says in layers what
+ * can be limited with them. */
+void  cgroup_init(void);
 
 /* A file of a cgroup directory: descriptor or -1; 0 or -1; both with errno. */
 __attribute__((format(printf, 3, 4)))
@@ -174,6 +180,8 @@ struct cgroup {
 	uint64_t  cpu_base;              /* microseconds when the job began */
 	uint64_t  oom_base;
 	uint64_t  full_base;
+	int       notice;                /* eventfd of oom.c, or -1 */
+	bool      oom;                   /* it has told, since begin */
 };
 
 void  cgroup_open(struct cgroup *cg, unsigned slot);
@@ -198,6 +206,11 @@ void      cgroup_cleanup(void);
 
 /* CPU time, in seconds, that no process can have had after so long. */
 uint32_t  cgroup_cpu_seconds(uint64_t wall_ms);
+
+
+/* oom.c: kills a run of which the kernel kills one process; number is that of
+ * its group. */
+void  oom_watch(struct slot *slot, unsigned number);
 
 
 /* process.c: a builder or a zygote */
@@ -330,6 +343,10 @@ void             zygote_used(struct zygote *z);    /* it forks once more */
 /* A slot of the tier is PARKED now: it may replace one that is stale. */
 void             tier_parked(struct slot *slot);
 
+/* Makes the process, which asks for its maps first; -1 with errno. */
+int              builder_fork(struct runtime *rt);
+int              builder_maps(struct runtime *rt);
+
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */
 struct runtime  *runtime_find(const char *language);
@@ -382,6 +399,7 @@ struct slot {
 	struct event      run_exited;
 	struct event      parked;
 	struct event      readable[2];
+	struct event      out_of_memory;
 	struct event      overdue;       /* deadline of BUILDING and FORKING */
 	struct cgroup     cgroup;
 	struct rusage     usage;         /* of the run, once reaped */
@@ -538,7 +556,8 @@ void  clients_stop(void);          /* closes all, and so kills their runs */
 void  client_state(struct client *c);
 
 /* listen.c */
-void  clients_listen(void);
+/* On so many sockets that were passed on to us, or on those of "listen". */
+void  clients_listen(int inherited);
 void  clients_refuse(void);        /* closes and removes the sockets */
 
 /* Answers; each ends the client's current job. */

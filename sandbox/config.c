@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "codeexecd.h"
+#include "layers.h"
 
 #define KB  (1024L)
 #define MB  (1024L * KB)
@@ -223,6 +224,7 @@ static cfg_opt_t options[] = {
 	CFG_STR("library", "/usr/local/lib/codeexec", CFGF_NONE),
 	CFG_STR("rootfs", "/", CFGF_NONE),
 	CFG_STR("cgroup", "codeexec", CFGF_NONE),
+	CFG_STR_LIST("allow_missing", "{}", CFGF_NONE),
 	CFG_INT("uids", 600000, CFGF_NONE),
 	CFG_INT("runs", 16, CFGF_NONE),
 	CFG_INT("queue", 256, CFGF_NONE),
@@ -412,6 +414,27 @@ copy_rootfs(cfg_t *cfg)
 
 
 static int
+copy_allowed(cfg_t *cfg)
+{
+	unsigned  i;
+
+	if (copy_names(cfg, "allow_missing", &config.allow_missing) != 0) {
+		return -1;
+	}
+
+	for (i = 0; i < config.allow_missing.count; i++) {
+		if (layer_find(config.allow_missing.name[i]) < 0) {
+			cfg_error(cfg, "\"%s\" in \"allow_missing\" is no "
+			    "layer", config.allow_missing.name[i]);
+			return -1;
+		}
+	}
+
+	return 0;
+}
+
+
+static int
 copy(cfg_t *cfg)
 {
 	unsigned  i;
@@ -429,6 +452,7 @@ copy(cfg_t *cfg)
 	if (copy_names(cfg, "listen", &config.listen) != 0
 	    || copy_names(cfg, "peers", &config.peers) != 0
 	    || copy_rootfs(cfg) != 0
+	    || copy_allowed(cfg) != 0
 	    || copy_limits(cfg_getsec(cfg, "limits"), &config.limits) != 0)
 	{
 		return -1;

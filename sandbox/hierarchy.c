@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "codeexecd.h"
+#include "layers.h"
 
 #define LEAF  "codeexecd"
 
@@ -307,23 +308,60 @@ find_hierarchies(void)
 }
 
 
-int
+/* The controller that does it, as in "cgroup v1 (pids)". */
+
+static bool
+controlled_by(unsigned bit, const char *name, char *text, size_t size)
+{
+	unsigned  i;
+
+	for (i = 0; i < n_hierarchies; i++) {
+		if (hierarchies[i].has & bit) {
+			(void) snprintf(text, size, "cgroup v%d (%s)",
+			    hierarchies[i].has & IS_V2 ? 2 : 1, name);
+			return true;
+		}
+	}
+
+	(void) snprintf(text, size, config.cgroup[0] == '\0'
+	    ? "control groups are switched off"
+	    : "no cgroup controller \"%s\" that codeexecd can write to", name);
+
+	return false;
+}
+
+
+void
 cgroup_init(void)
 {
-	if (config.cgroup[0] == '\0') {
-		log_warn("cgroups are switched off: memory is limited for "
-		    "each process of a run, not for the run");
-		return 0;
+	char            by[96];
+	struct limits  *l = &config.limits;
+
+	if (config.cgroup[0] != '\0') {
+		find_hierarchies();
 	}
 
-	find_hierarchies();
-
-	if ((hierarchies_have & HAS_MEMORY) && (hierarchies_have & HAS_PIDS)) {
-		return 0;
+	if (controlled_by(HAS_MEMORY, "memory", by, sizeof(by))) {
+		layer_held(LAYER_MEMORY, "%.40s: %llu MB", by,
+		    (unsigned long long) l->memory >> 20);
+	} else {
+		layer_missing(LAYER_MEMORY, "%s", by);
 	}
 
-	log_warn("no cgroup controllers \"memory\" and \"pids\" that codeexecd "
-	    "can use; cgroup = \"\" in the configuration goes on without");
+	if (controlled_by(HAS_PIDS, "pids", by, sizeof(by))) {
+		layer_held(LAYER_PROCESSES, "%.40s: %llu", by,
+		    (unsigned long long) l->processes);
+	} else {
+		layer_missing(LAYER_PROCESSES, "%s", by);
+	}
 
-	return -1;
+	if (l->cpus == 0) {
+		layer_held(LAYER_CPU, "no limit is configured");
+
+	} else if (controlled_by(HAS_CPU, "cpu", by, sizeof(by))) {
+		layer_held(LAYER_CPU, "%.40s: %.2f processors", by, l->cpus);
+
+	} else {
+		layer_missing(LAYER_CPU, "%s", by);
+	}
 }

@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -127,7 +126,7 @@ init_sleep(int fuse)
 
 	if (dup2(fuse, 0) != 0 || close_range(1, ~0U, 0) != 0
 	    || privileges_drop() != 0
-	    || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+	    || privileges_strict() != 0)
 	{
 		_exit(1);
 	}
@@ -152,7 +151,7 @@ init_main(const struct spawn_build *request, int gate)
 		_exit(1);
 	}
 
-	step = forbid_nesting();
+	step = request->may_nest ? NULL : forbid_nesting();
 
 	if (step == NULL) {
 		step = mount_private(request);

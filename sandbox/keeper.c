@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "keeper.h"
+#include "privileges.h"
 
 #define STACK_SIZE  16384
 
@@ -37,8 +37,7 @@ keeper_main(void *data)
 	    && syscall(SYS_dup2, ends[0], 1) == 1
 	    && syscall(SYS_close_range, 2, ~0U, 0) == 0
 	    && syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0
-	    && syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0)
-	        == 0
+	    && privileges_strict() == 0
 	    && syscall(SYS_write, 0, "", 1) == 1)
 	{
 		while (syscall(SYS_read, 0, &c, 1) == 1) {

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netinet/tcp.h>
 #include <pwd.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "codeexecd.h"
+#include "systemd.h"
 
 #define ACCEPT_TURN  64    /* connections taken in one turn */
 #define BACKLOG      4096
@@ -25,10 +27,12 @@ struct listener {
 	int           fd;
 	struct event  readable;
 	struct event  resume;
-	const char   *path;              /* of a unix socket */
+	const char   *path;              /* to be removed at the end, or NULL */
+	bool          local;             /* the kernel tells who connects */
 };
 
 static struct listener  listeners[LISTENERS_MAX];
+static unsigned         n_listeners;
 static uid_t            peers[NAMES_MAX];
 
 
@@ -110,7 +114,7 @@ listener_readable(evutil_socket_t fd, short what, void *data)
 			return;
 		}
 
-		if (l->path == NULL) {
+		if (!l->local) {
 			(void) setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one,
 			    sizeof(one));
 
@@ -220,6 +224,14 @@ listen_unix(const char *path)
 }
 
 
+static void
+warn_of_tcp(const char *address)
+{
+	log_warn("anybody who can reach %s can run code: there is no "
+	    "authentication on TCP", address);
+}
+
+
 static int
 listen_tcp(const char *address)
 {
@@ -245,36 +257,81 @@ listen_tcp(const char *address)
 		fatal("bind(\"%s\")", address);
 	}
 
-	log_warn("anybody who can reach %s can run code: there is no "
-	    "authentication on TCP", address);
+	warn_of_tcp(address);
 
 	return fd;
 }
 
 
+static void
+open_listener(struct listener *l, const char *name)
+{
+	if (strncmp(name, "unix:", 5) == 0) {
+		l->path = name + 5;
+		l->fd = listen_unix(l->path);
+		l->local = true;
+
+	} else {
+		l->fd = listen_tcp(name);
+	}
+
+	if (listen(l->fd, BACKLOG) != 0) {
+		fatal("listen(\"%s\")", name);
+	}
+}
+
+
+/* A socket that listens already; its path, mode and group are not ours. */
+
+static void
+adopt_listener(struct listener *l, int fd)
+{
+	int        domain, type, listening;
+	socklen_t  size = sizeof(int);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0
+	    || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0
+	    || getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size)
+	        != 0)
+	{
+		fatal("descriptor %d of LISTEN_FDS", fd);
+	}
+
+	if (type != SOCK_STREAM || listening == 0
+	    || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+	{
+		errno = EINVAL;
+		fatal("descriptor %d of LISTEN_FDS is no listening stream "
+		    "socket", fd);
+	}
+
+	l->fd = fd;
+	l->local = domain == AF_UNIX;
+
+	if (!l->local) {
+		warn_of_tcp("the socket passed on to codeexecd");
+	}
+}
+
+
 void
-clients_listen(void)
+clients_listen(int inherited)
 {
 	unsigned          i;
-	const char       *name;
 	struct listener  *l;
 
 	find_peers();
 
-	for (i = 0; i < config.listen.count; i++) {
+	n_listeners = inherited > 0 ? (unsigned) inherited
+	    : config.listen.count;
+
+	for (i = 0; i < n_listeners; i++) {
 		l = &listeners[i];
-		name = config.listen.name[i];
 
-		if (strncmp(name, "unix:", 5) == 0) {
-			l->path = name + 5;
-			l->fd = listen_unix(l->path);
-
+		if (inherited > 0) {
+			adopt_listener(l, SYSTEMD_FDS + (int) i);
 		} else {
-			l->fd = listen_tcp(name);
-		}
-
-		if (listen(l->fd, BACKLOG) != 0) {
-			fatal("listen(\"%s\")", name);
+			open_listener(l, config.listen.name[i]);
 		}
 
 		(void) event_assign(&l->readable, loop, l->fd,
@@ -290,7 +347,7 @@ clients_refuse(void)
 {
 	unsigned  i;
 
-	for (i = 0; i < config.listen.count; i++) {
+	for (i = 0; i < n_listeners; i++) {
 		(void) event_del(&listeners[i].readable);
 		(void) evtimer_del(&listeners[i].resume);
 		close_fd(&listeners[i].fd);

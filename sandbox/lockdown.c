@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "keeper.h"
+#include "landlock.h"
 #include "lockdown.h"
 #include "privileges.h"
 
@@ -259,6 +260,8 @@ lockdown_enter(const struct spawn_fork *request, const int *fds,
 		    && (step = enter_home()) == NULL
 		    && (step = set_limits(request)) == NULL
 		    && (step = keeper_start() == 0 ? NULL : "keeper") == NULL
+		    && (step = landlock_confine() == 0 ? NULL : "landlock")
+		        == NULL
 		    && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter)
 		        != 0)
 		{

@@ -15,7 +15,8 @@
 
 /*
  * Enters the jail and locks the process down: cgroups, namespaces, standard
- * descriptors, uid, capabilities, limits, keeper, seccomp, in this order.
+ * descriptors, uid, capabilities, limits, keeper, Landlock, seccomp, in this
+ * order.
  * Closes every descriptor but 0, 1, 2 and SPAWN_CONTROL_FD.
  *
  * When a step fails, codeexecd has been told which, and the process has

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -211,25 +212,70 @@ slot_forked(struct slot *slot, const struct spawn_reply *reply, int *fds,
 }
 
 
-static bool
-is_locked(struct slot *slot, pid_t pid, const char *seccomp)
+static int
+status_number(const char *text, const char *field)
 {
-	int          uid;
-	char         path[64], text[4096];
+	int          n;
 	const char  *p;
+
+	p = strstr(text, field);
+
+	return p != NULL && sscanf(p + strlen(field), "%d", &n) == 1 ? n : -1;
+}
+
+
+/*
+ * The filters that codeexecd was started under, such as those of a container,
+ * are those of every run, and "under a filter" says nothing then: it must be
+ * one more.  Beside filters there is no strict mode, so the keeper has one.
+ */
+
+static bool
+is_confined(const char *text, int mode)
+{
+	int          filters;
+	char         own[4096];
+	static int   outer = -1;
+
+	if (outer < 0) {
+		if (read_file("/proc/self/status", own, sizeof(own)) < 0) {
+			return false;
+		}
+
+		/* Kernels before 5.9 don't tell. */
+
+		outer = status_number(own, "\nSeccomp_filters:");
+		if (outer < 0 && status_number(own, "\nSeccomp:") == 0) {
+			outer = 0;
+		}
+	}
+
+	if (outer == 0) {
+		return status_number(text, "\nSeccomp:") == mode;
+	}
+
+	filters = status_number(text, "\nSeccomp_filters:");
+
+	return outer > 0 && filters == outer + 1
+	    && status_number(text, "\nSeccomp:") == SECCOMP_MODE_FILTER;
+}
+
+
+static bool
+is_locked(struct slot *slot, pid_t pid, int mode)
+{
+	char  path[64], text[4096];
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
 
 	return read_file(path, text, sizeof(text)) > 0
-	    && (p = strstr(text, "\nUid:")) != NULL
-	    && sscanf(p, "\nUid: %d", &uid) == 1
-	    && (uid_t) uid == slot_uid(slot)
+	    && (uid_t) status_number(text, "\nUid:") == slot_uid(slot)
 	    && strstr(text, "\nCapPrm:\t0000000000000000\n") != NULL
 	    && strstr(text, "\nCapEff:\t0000000000000000\n") != NULL
 	    && strstr(text, "\nCapBnd:\t0000000000000000\n") != NULL
 	    && strstr(text, "\nNoNewPrivs:\t1\n") != NULL
 	    && strstr(text, "\nThreads:\t1\n") != NULL
-	    && strstr(text, seccomp) != NULL;
+	    && is_confined(text, mode);
 }
 
 
@@ -255,13 +301,13 @@ is_locked_down(struct slot *slot)
 		slot->keeper = (int) syscall(SYS_pidfd_open, keeper, 0);
 
 		if (slot->keeper < 0
-		    || !is_locked(slot, keeper, "\nSeccomp:\t1\n"))
+		    || !is_locked(slot, keeper, SECCOMP_MODE_STRICT))
 		{
 			return false;
 		}
 	}
 
-	return is_locked(slot, run, "\nSeccomp:\t2\n");
+	return is_locked(slot, run, SECCOMP_MODE_FILTER);
 }
 
 

@@ -5,12 +5,41 @@
 #define _GNU_SOURCE
 
 #include <errno.h>
+#include <linux/audit.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "privileges.h"
+
+#if defined(__x86_64__)
+#define ARCH  AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCH  AUDIT_ARCH_AARCH64
+#endif
+
+#define LOAD(member)                                                          \
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define UNLESS(value, skip)  BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip)
+#define IF(value, skip)      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, skip, 0)
+#define RETURN(action)       BPF_STMT(BPF_RET | BPF_K, action)
+
+static const struct sock_filter  strict[] = {
+	LOAD(arch),
+	UNLESS(ARCH, 5),
+	LOAD(nr),
+	IF(SYS_read, 4),
+	IF(SYS_write, 3),
+	IF(SYS_exit, 2),
+	IF(SYS_rt_sigreturn, 1),
+	RETURN(SECCOMP_RET_KILL_PROCESS),
+	RETURN(SECCOMP_RET_ALLOW),
+};
 
 
 int
@@ -40,4 +69,20 @@ privileges_drop(void)
 	}
 
 	return 0;
+}
+
+
+int
+privileges_strict(void)
+{
+	struct sock_fprog  program = {
+		.len = sizeof(strict) / sizeof(strict[0]),
+		.filter = (struct sock_filter *) (uintptr_t) strict
+	};
+
+	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == SECCOMP_MODE_DISABLED) {
+		return prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0);
+	}
+
+	return (int) syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }

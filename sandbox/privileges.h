@@ -12,4 +12,13 @@
  */
 int privileges_drop(void);
 
+/*
+ * Gives up every system call but read(), write(), exit() and rt_sigreturn():
+ * seccomp's strict mode, or a filter that says the same where filters of a
+ * container or a service manager are in force, beside which there is no
+ * strict mode.  No memory is allocated.  To be called after
+ * privileges_drop().  Returns 0, or -1 with errno.
+ */
+int privileges_strict(void);
+
 #endif /* CODEEXEC_PRIVILEGES_H */

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "codeexecd.h"
+#include "layers.h"
+#include "systemd.h"
 
 struct runtime  runtimes[RUNTIMES_MAX];
 
@@ -25,10 +27,10 @@ static void  runtime_resume(evutil_socket_t fd, short what, void *data);
 
 /* The pen's uid 0 is rt->uid on the host; the slots' uids follow it. */
 
-static int
-write_maps(struct runtime *rt)
+int
+builder_maps(struct runtime *rt)
 {
-	int          fd, i;
+	int          fd, i, error;
 	char         path[64], map[64];
 	ssize_t      n;
 	const char  *names[] = { "uid_map", "gid_map" };
@@ -42,8 +44,9 @@ write_maps(struct runtime *rt)
 		fd = open(path, O_WRONLY | O_CLOEXEC);
 
 		if (fd < 0 || write(fd, map, (size_t) n) != n) {
-			log_warn("%s: %s", path, strerror(errno));
+			error = errno;
 			close_fd(&fd);
+			errno = error;
 			return -1;
 		}
 
@@ -97,10 +100,19 @@ builder_entered(struct runtime *rt, struct spawn_reply *reply)
 {
 	unsigned  i;
 
-	if (write_maps(rt) != 0
+	/* It has said itself why it can't. */
+
+	if (reply->error != 0) {
+		builder_down(rt);
+		return;
+	}
+
+	if (builder_maps(rt) != 0
 	    || spawn_send(rt->builder.control, reply, sizeof(*reply), NULL, 0)
 	        != 0)
 	{
+		log_warn("can't map the uids of \"%s\": %s",
+		    rt->config->name, strerror(errno));
 		builder_down(rt);
 		return;
 	}
@@ -172,8 +184,8 @@ builder_exec(struct runtime *rt)
 }
 
 
-static void
-builder_start(struct runtime *rt)
+int
+builder_fork(struct runtime *rt)
 {
 	struct clone_args  args = { .flags = CLONE_NEWPID };
 
@@ -183,7 +195,14 @@ builder_start(struct runtime *rt)
 		builder_exec(rt);
 	}
 
-	if (rt->pid < 0) {
+	return rt->pid < 0 ? -1 : 0;
+}
+
+
+static void
+builder_start(struct runtime *rt)
+{
+	if (builder_fork(rt) != 0) {
 		log_warn("can't start the builder of \"%s\": %s",
 		    rt->config->name, strerror(errno));
 		process_retry(&rt->builder);
@@ -310,6 +329,7 @@ say_ready(void)
 	if (!ready_said) {
 		ready_said = true;
 		log_info("ready");
+		systemd_notify("READY=1");
 	}
 }
 
@@ -410,7 +430,8 @@ runtime_build(struct slot *slot)
 		.slot = slot->index,
 		.serial = slot->serial,
 		.disk = config.limits.disk,
-		.inodes = (uint32_t) config.limits.inodes
+		.inodes = (uint32_t) config.limits.inodes,
+		.may_nest = layers[LAYER_NESTED].missing
 	};
 
 	if (spawn_send(rt->builder.control, &request, sizeof(request), NULL, 0)

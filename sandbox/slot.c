@@ -96,6 +96,7 @@ slots_init(struct runtime *rt)
 
 		cgroup_open(&slot->cgroup,
 		    (unsigned) (rt->number * config.slots + i));
+		oom_watch(slot, (unsigned) (rt->number * config.slots + i));
 	}
 }
 

@@ -44,6 +44,7 @@ struct spawn_build {
 	uint32_t  serial;       /* echoed; tells late answers from new ones */
 	uint64_t  disk;         /* bytes of the private tmpfs */
 	uint32_t  inodes;
+	uint32_t  may_nest;     /* the user namespaces ban is not to be had */
 };
 
 

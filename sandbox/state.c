@@ -10,6 +10,32 @@
 #include <unistd.h>
 
 #include "codeexecd.h"
+#include "layers.h"
+
+
+/* What stands in layers needs no escapes. */
+
+static size_t
+print_layers(char *text, size_t size)
+{
+	int                  id;
+	size_t               used;
+	const struct layer  *l;
+
+	used = (size_t) snprintf(text, size, "\"layers\":[");
+
+	for (id = 0; id < LAYERS; id++) {
+		l = &layers[id];
+
+		used += (size_t) snprintf(text + used, size - used,
+		    "%s{\"name\":\"%s\",\"mandatory\":%s,\"state\":\"%s\","
+		    "\"how\":\"%s\"}", id > 0 ? "," : "", l->name,
+		    l->mandatory ? "true" : "false",
+		    l->missing ? "missing" : "on", l->how);
+	}
+
+	return used + (size_t) snprintf(text + used, size - used, "]");
+}
 
 
 void
@@ -62,7 +88,9 @@ client_state(struct client *c)
 		    "]}");
 	}
 
-	used += (size_t) snprintf(text + used, sizeof(text) - used, "]}");
+	used += (size_t) snprintf(text + used, sizeof(text) - used, "],");
+	used += print_layers(text + used, sizeof(text) - used);
+	used += (size_t) snprintf(text + used, sizeof(text) - used, "}");
 
 	frame_add(c->out, WIRE_STATE, text, used);
 	client_done(c);

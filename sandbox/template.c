@@ -9,7 +9,7 @@
  *   /bin /lib …  as in the rootfs (symbolic links on merged-usr systems)
  *   /etc         generated, and a few binds   ro nosuid nodev noexec
  *   /opt/codeexec  the runtimes            ro nosuid nodev
- *   /dev         tmpfs with five nodes      ro nosuid noexec
+ *   /dev         tmpfs with five binds      ro nosuid noexec
  *   /proc        of the pen; each jail mounts its own over it
  *   /home        empty; each jail mounts its tmpfs here
  *   /tmp, /dev/shm  symbolic links into /home: one size limit covers all
@@ -209,11 +209,52 @@ bind_rootfs(const char *rootfs, const char *path, unsigned long flags)
 }
 
 
+/*
+ * A node of our own would need CAP_MKNOD in the host's user namespace, which a
+ * container may be without and an ordinary user always is; so those of /dev
+ * are bound, after a look at what they are.
+ */
+
+static void
+bind_node(const char *name, dev_t device)
+{
+	int          fd;
+	char         source[32], target[32];
+	struct stat  st;
+
+	(void) snprintf(source, sizeof(source), "/dev/%s", name);
+	(void) snprintf(target, sizeof(target), "dev/%s", name);
+
+	fd = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (fd < 0) {
+		die("create %s", target);
+	}
+
+	(void) close(fd);
+
+	if (mount(source, target, NULL, MS_BIND, NULL) != 0
+	    || stat(target, &st) != 0)
+	{
+		die("bind %s", source);
+	}
+
+	if (!S_ISCHR(st.st_mode) || st.st_rdev != device) {
+		errno = ENODEV;
+		die("%s", source);
+	}
+
+	if (mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY
+	          | MS_NOSUID | MS_NOEXEC, NULL) != 0)
+	{
+		die("remount %s", source);
+	}
+}
+
+
 static void
 lay_out_dev(void)
 {
 	size_t  i;
-	char    path[32];
 
 	make_dir("dev");
 
@@ -224,14 +265,8 @@ lay_out_dev(void)
 	}
 
 	for (i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-		(void) snprintf(path, sizeof(path), "dev/%s", nodes[i].name);
-
-		if (mknod(path, S_IFCHR | 0666,
-		          makedev(nodes[i].major, nodes[i].minor)) != 0
-		    || chmod(path, 0666) != 0)
-		{
-			die("mknod %s", path);
-		}
+		bind_node(nodes[i].name,
+		    makedev(nodes[i].major, nodes[i].minor));
 	}
 }
 

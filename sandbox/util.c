@@ -17,6 +17,9 @@
 #include "codeexecd.h"
 
 
+static bool  quiet;
+
+
 /* One write for each line, so that lines of several processes don't mix. */
 
 __attribute__((format(printf, 2, 0)))
@@ -55,9 +58,20 @@ vlog(const char *level, const char *fmt, va_list args)
 
 
 void
+log_warnings_only(void)
+{
+	quiet = true;
+}
+
+
+void
 log_info(const char *fmt, ...)
 {
 	va_list  args;
+
+	if (quiet) {
+		return;
+	}
 
 	va_start(args, fmt);
 	vlog("", fmt, args);

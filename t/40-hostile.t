@@ -849,7 +849,7 @@ image x{251}.png
 image ~.png
 image \x{202e}gnp.png
 image \x{fffd}\x{fffd}.png
-=== deep directories | ok|error
+=== deep directories | ok|error | 9
 for i in range(3000):
     os.mkdir('d')
     os.chdir('d')

@@ -464,7 +464,8 @@ chmod 0755, $strange;
 {
 	local $Test::Codeexec::DAEMON = $strange;
 	$t->run_daemon(conf => { %$conf,
-		library => $daemon_path =~ s{/[^/]*$}{}r });
+		library => $ENV{CODEEXEC_LIBRARY}
+			// $daemon_path =~ s{/[^/]*$}{}r });
 }
 
 $t->honest('started by a strange shell');

@@ -6,12 +6,13 @@ import subprocess
 import sys
 
 verbose = False
+in_container = False
 
 # If this program dies, "unshare" is killed, and so is all that it has started.
 # Mounts are made in a mount namespace that ends with the last process in it.
-CONFINED = ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--fork',
-            '--kill-child', '--mount', '--pid', '--ipc', '--uts',
-            '--mount-proc']
+DIES = ['setpriv', '--pdeathsig', 'KILL']
+CONFINED = [*DIES, 'unshare', '--fork', '--kill-child', '--mount', '--pid',
+            '--ipc', '--uts', '--mount-proc']
 
 ENVIRONMENT = {
     'DEBIAN_FRONTEND': 'noninteractive',
@@ -68,7 +69,7 @@ def run(argv, name, **options):
 def run_confined(argv, name):
     """A program of this machine that mounts and enters a chroot, with nothing
     of our environment that is not meant for it."""
-    run([*CONFINED, *argv], name, env={
+    run([*(DIES if in_container else CONFINED), *argv], name, env={
         'LC_ALL': 'C.UTF-8',
         **{key: value for key, value in os.environ.items()
            if key in PASSED_ON or key.lower().endswith('_proxy')}})
@@ -76,5 +77,6 @@ def run_confined(argv, name):
 
 def run_inside(tree, argv, name, unprivileged=False):
     """A program of the rootfs, in a chroot and without a network."""
-    run([*CONFINED, '--net', '--root', tree, *NOBODY * unprivileged, *argv],
-        name, env=ENVIRONMENT)
+    enter = ([*DIES, 'chroot', tree] if in_container
+             else [*CONFINED, '--net', '--root', tree])
+    run([*enter, *NOBODY * unprivileged, *argv], name, env=ENVIRONMENT)

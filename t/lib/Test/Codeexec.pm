@@ -450,7 +450,9 @@ slot before the baseline.
 =head1 ENVIRONMENT
 
 C<CODEEXEC_NGINX>, C<CODEEXEC_MODULE>, C<CODEEXEC_DAEMON>: paths of the
-binaries.  C<CODEEXEC_STATIC=1>: the module is linked into nginx.
+binaries.  C<CODEEXEC_LIBRARY>: where the builder and the runtimes are, if not
+beside codeexecd.  C<CODEEXEC_ROOTFS>: the tree of the runs, C</>.
+C<CODEEXEC_STATIC=1>: the module is linked into nginx.
 C<CODEEXEC_LEAVE=1>: keep the directory.  C<CODEEXEC_DEBUG=1>: debug log.
 C<CODEEXEC_TIMEOUT>: seconds for one test program, 90.
 

@@ -48,7 +48,9 @@ sub daemon_conf ($self, $name) {
 	return {
 		listen => ['unix:' . $self->socket($name)],
 		listen_mode => '0666',
-		library => dirname($Test::Codeexec::DAEMON),
+		library => $ENV{CODEEXEC_LIBRARY}
+			// dirname($Test::Codeexec::DAEMON),
+		rootfs => $ENV{CODEEXEC_ROOTFS} // '/',
 		uids => 600000 + ($$ % 4000) * 1000 + $n * 100,
 		cgroup => "codeexec-test-$$-$name",
 		runs => 4,
