@@ -175,11 +175,13 @@ begin(void)
 	clean_process();
 
 	loop = new_loop();
-	filter_fd = filter_compile();
-
-	if (loop == NULL || filter_fd < 0) {
+	if (loop == NULL) {
 		return -1;
 	}
+
+	/* Where the kernel takes no filters it is the probe that says so. */
+
+	filter_fd = filter_compile();
 
 	watch_signals();
 
@@ -193,7 +195,6 @@ end(void)
 	jobs_refuse();
 	clients_stop();
 	runtimes_stop();
-	cgroup_cleanup();
 }
 
 
@@ -215,6 +216,8 @@ check(const char *path)
 		stopping = true;
 		end();
 	}
+
+	cgroup_cleanup();
 
 	return check_report();
 }
@@ -247,6 +250,7 @@ serve(const char *pid_path)
 
 	clients_refuse();
 	end();
+	cgroup_cleanup();
 
 	if (pid_path != NULL) {
 		(void) unlink(pid_path);
