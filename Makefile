@@ -72,7 +72,7 @@ DAEMON_LIBS := $$(pkg-config --libs libevent_core libconfuse jansson libseccomp)
 MODULE_SRC  := config $(wildcard ngx_http_codeexec_module/*.[ch]) sandbox/wire.c sandbox/wire.h
 BUILDER_SRC := builder jail template privileges spawn
 ZYGOTE_SRC  := zygote hygiene lockdown keeper landlock privileges spawn
-DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown keeper privileges, \
+DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown keeper, \
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
 

@@ -194,11 +194,13 @@ begin(void)
 	clean_process();
 
 	loop = new_loop();
-	filter_fd = filter_compile();
-
-	if (loop == NULL || filter_fd < 0) {
+	if (loop == NULL) {
 		return -1;
 	}
+
+	/* Where the kernel takes no filters it is the probe that says so. */
+
+	filter_fd = filter_compile();
 
 	watch_signals();
 
@@ -212,7 +214,6 @@ end(void)
 	jobs_refuse();
 	clients_stop();
 	runtimes_stop();
-	cgroup_cleanup();
 }
 
 
@@ -234,6 +235,8 @@ check(const char *path)
 		stopping = true;
 		end();
 	}
+
+	cgroup_cleanup();
 
 	return check_report();
 }
@@ -266,6 +269,7 @@ serve(const char *pid_path)
 
 	clients_refuse();
 	end();
+	cgroup_cleanup();
 
 	if (pid_path != NULL) {
 		(void) unlink(pid_path);

@@ -36,8 +36,7 @@ struct layer  layers[LAYERS] = {
 	    "docker run --security-opt systempaths=unconfined" },
 
 	[LAYER_DEVICES] = { "devices", true, false,
-	    "give codeexecd /dev/null, zero, full, random and urandom, and "
-	    "CAP_MKNOD" },
+	    "give codeexecd a /dev with null, zero, full, random and urandom" },
 
 	[LAYER_SOCKETS] = { "sockets", true, false,
 	    "use a kernel with CONFIG_SECCOMP_FILTER, and a container profile "

@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,6 +27,7 @@
 #include "codeexecd.h"
 #include "landlock.h"
 #include "layers.h"
+#include "privileges.h"
 
 #define ANSWER_MS  10000
 
@@ -157,7 +159,55 @@ probe_jail(void)
 }
 
 
-/* In a child: the policy itself, and one call that it must refuse. */
+/* Children of ours are born in the pen and we come back from it: tier.c. */
+
+static void
+probe_return(void)
+{
+	int  self;
+
+	self = (int) syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (self < 0 || setns(self, CLONE_NEWPID) != 0) {
+		layer_missing(LAYER_NAMESPACES, "back to our own pid "
+		    "namespace: %s", strerror(errno));
+	}
+
+	close_fd(&self);
+}
+
+
+/* What a run does to itself can't be undone: it is tried in a child. */
+
+static int
+in_child(int (*try)(void))
+{
+	int    status;
+	pid_t  pid;
+
+	pid = fork();
+
+	if (pid == 0) {
+		_exit(try());
+	}
+
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status)
+	    ? WEXITSTATUS(status) : EIO;
+}
+
+
+/* As in a jail: with every capability, in a user namespace.  Where there are
+ * none of these, that is said already. */
+
+static int
+drop_capabilities(void)
+{
+	return unshare(CLONE_NEWUSER) != 0 || privileges_drop() == 0 ? 0
+	    : errno;
+}
+
+
+/* The policy itself, and one call that it must refuse. */
 
 static int
 load_filter(void)
@@ -191,27 +241,25 @@ load_filter(void)
 
 
 static void
-probe_filter(void)
+probe_process(void)
 {
-	int          status;
-	pid_t        pid;
+	int          error;
 	struct stat  st;
 
-	pid = fork();
+	error = in_child(drop_capabilities);
 
-	if (pid == 0) {
-		_exit(load_filter());
+	if (error == 0) {
+		layer_held(LAYER_CAPABILITIES, "none, no_new_privs");
+	} else {
+		layer_missing(LAYER_CAPABILITIES, "giving them up: %s",
+		    strerror(error));
 	}
 
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
-		status = EIO << 8;
-	}
+	error = filter_fd < 0 ? ENOSYS : in_child(load_filter);
 
-	if (WEXITSTATUS(status) != 0) {
-		layer_missing(LAYER_SYSCALLS, "seccomp: %s",
-		    strerror(WEXITSTATUS(status)));
-		layer_missing(LAYER_SOCKETS, "seccomp: %s",
-		    strerror(WEXITSTATUS(status)));
+	if (error != 0) {
+		layer_missing(LAYER_SYSCALLS, "seccomp: %s", strerror(error));
+		layer_missing(LAYER_SOCKETS, "seccomp: %s", strerror(error));
 		return;
 	}
 
@@ -298,7 +346,6 @@ layers_probe(void)
 	layer_held(LAYER_ROOT, "a read-only tmpfs, pivot_root");
 	layer_held(LAYER_PROC, "subset=pid, hidepid=invisible, read-only");
 	layer_held(LAYER_DEVICES, "null, zero, full, random, urandom");
-	layer_held(LAYER_CAPABILITIES, "none, no_new_privs");
 	layer_held(LAYER_UIDS, "%llu to %llu, one for each run",
 	    (unsigned long long) config.uids + 1,
 	    (unsigned long long) (config.uids
@@ -307,7 +354,9 @@ layers_probe(void)
 	    (unsigned long long) l->disk >> 20,
 	    (unsigned long long) l->inodes);
 
-	probe_jail();
+	if (filter_fd >= 0) {
+		probe_jail();
+	}
 
 	/* Once more without what there is a way without. */
 
@@ -317,7 +366,8 @@ layers_probe(void)
 		probe_jail();
 	}
 
-	probe_filter();
+	probe_return();
+	probe_process();
 	probe_limits();
 	probe_landlock();
 	probe_rootfs();

@@ -78,6 +78,8 @@ def read(path):
 def attack_namespaces():
     layer = Layer('namespaces')
     for pid in pids:
+        if pid < 100:
+            continue    # our own numbers are as small in a container
         layer.refused('process %d of the host' % pid,
                       attempt(os.kill, pid, 0), 'ESRCH')
     layer.must(os.getppid() == 0, 'a parent')
