@@ -335,6 +335,8 @@ my %pool = (
 		"options='-c statement_timeout=100 -c geqo=off'") . '"' },
 	fake => { conninfo => '"' . $fake->conninfo . '"',
 		query_timeout => '1234ms' },
+	userless => { conninfo => '"' . ($fake->conninfo =~ s/ user=\S+//r)
+		. '"' },
 	fake_unprepared => { conninfo => '"' . $fake->conninfo . '"',
 		prepare => 'off' },
 	pooler => { conninfo => '"' . $pooler->conninfo . '"',
@@ -528,6 +530,11 @@ is(scalar(grep { $_->{name} eq '' } @parsed), 0, 'prepared, with a name');
 is(scalar(grep { $_->{kind} eq 'lookup' } @parsed), 1, 'prepared once');
 is_deeply([map { join ' ', @{ $_->{results} } } $fake->executed], [(1) x 3],
 	'results are binary');
+
+$fake->reset;
+found('userless', 'no user');
+is(($fake->events('startup'))[0]{parameters}{user}, $> == 0 ? 'www-data'
+	: scalar getpwuid $>, 'no user, that of nginx');
 
 $fake->reset;
 found('fake_unprepared', 'fake, prepare off') for 1 .. 3;
