@@ -597,7 +597,7 @@ print([call(259, -100, 0, 0o20666, 0), attempt(os.mkfifo, 'fifo')])
 \['E\w+', 'E\w+', 'E\w+', '?\w+'?\]
 \['E\w+', None\]
 === file systems of its own | ok
-print(subprocess.run(['/bin/mount', '-t', 'tmpfs', 'x', '/tmp'], stderr=-3).returncode != 0)
+print(subprocess.run('mount -t tmpfs x /tmp', shell=True, stderr=-3).returncode != 0)
 print(attempt(os.link, '/usr/bin/python3', 'x'), attempt(os.link, '/etc/passwd', 'y'), attempt(os.rename, '/usr', 'z'))
 --- output
 True

@@ -33,7 +33,7 @@ my $hanging = Test::FakePostgres->new($t, name => 'hanging',
 
 my %pool = (
 	images => {},
-	patient => { query_timeout => '20s',
+	patient => { query_timeout => '40s',
 		conninfo => $db->conninfo('application_name=patient') },
 	single => { max_connections => 1, query_timeout => '20s',
 		queue => '10 timeout=10s' },
@@ -84,7 +84,7 @@ $t->write_conf(<<~EOC, main => 'worker_processes 1;');
 	access_log %%TESTDIR%%/access.log store;
 
 	upstream sandbox { server unix:%%SOCK%% max_fails=0; keepalive 2; }
-	codeexec_read_timeout 10s;
+	codeexec_read_timeout 40s;
 	codeexec_max_response_size 64m;
 	client_max_body_size 1m;
 
@@ -236,7 +236,7 @@ sub stored_ok ($r, $images, $text, %arg) {
 			next;
 		}
 
-		my $image = $t->http_get($path, timeout => 20);
+		my $image = $t->http_get($path, timeout => 40);
 		push @wrong, "$file: " . ($image->status // 'none') . ', '
 			. length($image->body) . ' bytes'
 			if ($image->status // 0) != 200
@@ -395,11 +395,11 @@ is_deeply($r->json->{inline}, { '33.png' => 'count' }, 'a 33rd is inline');
 my %name = map { substr($_, 0, 36) => 1 } $db->images;
 is(scalar keys %name, count(), 'no UUID comes twice');
 
-stored_ok(run('huge', '/run/patient'), { map { ("$_.png" => image_bytes(15 << 20)) } 1 .. 2 },
-	'two of 15 MB');
-stored_ok(run(files(['a.png', png(16 << 20)]), '/run/patient'),
+stored_ok(run('huge', '/run/patient', timeout => 40),
+	{ map { ("$_.png" => image_bytes(15 << 20)) } 1 .. 2 }, 'two of 15 MB');
+stored_ok(run(files(['a.png', png(16 << 20)]), '/run/patient', timeout => 40),
 	{ 'a.png' => image_bytes(16 << 20) }, 'one of 16 MB');
-$r = run(files(['a.png', png((16 << 20) + 1)]), '/run/patient');
+$r = run(files(['a.png', png((16 << 20) + 1)]), '/run/patient', timeout => 40);
 like(substr($r->body, -60), qr/="\},"inline":\{"a\.png":"size"\},"output":""\}$/,
 	'and one more byte');
 

@@ -146,6 +146,14 @@ for my $name (qw/connect_timeout query_timeout idle_timeout/) {
 	bad("$name 0", qr/.*must be greater than zero/, block("$name 0;"));
 }
 
+# PostgreSQL takes no more than that.
+
+good("query_timeout $_", block("query_timeout $_;"))
+	for '2147483647ms', '1ms', '24d';
+bad("query_timeout $_", '"query_timeout" must be equal to or less than '
+	. '2147483647ms', block("query_timeout $_;"))
+	for '2147483648ms', '25d', '30d';
+
 for my $name (qw/max_connections max_requests/) {
 	bad("$name $_", qq("$name" directive invalid number),
 		block("$name $_;")) for qw/some -1 1.5/;
@@ -164,6 +172,19 @@ for my $conninfo ('host', 'host=/tmp nonsense=1', "host='/tmp",
 {
 	bad("conninfo $conninfo", qr/invalid "conninfo": \w/,
 		block('', qq("$conninfo")));
+}
+
+# What libpq complains of may be a piece of a password.
+
+for my $conninfo ('host=/tmp password=my secret', "password='my secret",
+	"host=/tmp password='my 'secret'", 'password = my secret',
+	'postgresql://u:secret@[::1', 'postgresql://u:my%secret@/x',
+	'postgresql://u@/x?password=secret%', 'postgresql://u:secret@/x?y')
+{
+	my ($out, $success) = config(block('', qq("$conninfo")));
+	ok(!$success && $out =~ /\[emerg\] invalid "conninfo": \w/,
+		"bad conninfo with a password") || diag($out);
+	unlike($out, qr/secret/, 'and nothing of it is shown');
 }
 
 bad("conninfo $_", qr/.*"?$_"?/, block('', qq("host=/tmp $_=x")))
@@ -314,6 +335,8 @@ my %pool = (
 		"options='-c statement_timeout=100 -c geqo=off'") . '"' },
 	fake => { conninfo => '"' . $fake->conninfo . '"',
 		query_timeout => '1234ms' },
+	userless => { conninfo => '"' . ($fake->conninfo =~ s/ user=\S+//r)
+		. '"' },
 	fake_unprepared => { conninfo => '"' . $fake->conninfo . '"',
 		prepare => 'off' },
 	pooler => { conninfo => '"' . $pooler->conninfo . '"',
@@ -507,6 +530,11 @@ is(scalar(grep { $_->{name} eq '' } @parsed), 0, 'prepared, with a name');
 is(scalar(grep { $_->{kind} eq 'lookup' } @parsed), 1, 'prepared once');
 is_deeply([map { join ' ', @{ $_->{results} } } $fake->executed], [(1) x 3],
 	'results are binary');
+
+$fake->reset;
+found('userless', 'no user');
+is(($fake->events('startup'))[0]{parameters}{user}, $> == 0 ? 'www-data'
+	: scalar getpwuid $>, 'no user, that of nginx');
 
 $fake->reset;
 found('fake_unprepared', 'fake, prepare off') for 1 .. 3;
