@@ -19,7 +19,7 @@ use Test::Codeexec::Real;
 my %conf = (runs => 2, limits => {
 	memory => '64mb', disk => '16mb', inodes => 200, processes => 20,
 	open_files => 40, output => '100kb', files => 4, file_size => '64kb',
-	files_size => '160kb', wall => '1s', max_wall => '3s',
+	files_size => '160kb', wall => '1s', max_wall => '20s',
 });
 
 my $t = Test::Codeexec::Real->start(spare => 2, conf => \%conf);
@@ -197,7 +197,7 @@ for my $try (1 .. 5) {
 
 ends('a limit on CPU time of its own', "signal 'signal' signal 9",
 	"resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass",
-	timeout_ms => 3000);
+	timeout_ms => 20000);
 
 ###############################################################################
 
