@@ -327,11 +327,11 @@ sub leaves_nothing ($name) {
 # Serves, spoiled; what it says, and its STATE and an answer if it gets so far
 
 sub serve ($prepare, @args) {
-	my $pid = fork // die "fork: $!";
 	my $log = $t->dir . '/serve.log';
 	my ($state, $hello);
 
 	unlink $log;
+	my $pid = fork // die "fork: $!";
 
 	if (!$pid) {
 		POSIX::setsid();
