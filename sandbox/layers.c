@@ -70,8 +70,8 @@ struct layer  layers[LAYERS] = {
 	    "its lsm= list" },
 
 	[LAYER_SHARED_INODES] = { "shared-inodes", false, true,
-	    "point \"rootfs\" at a tree of its own, with the packages that "
-	    "runs need and nothing else" },
+	    "let codeexec-rootfs build a tree with what runs need and nothing "
+	    "else, and point \"rootfs\" at it" },
 };
 
 

@@ -19,6 +19,14 @@
 #include "check.h"
 #include "codeexecd.h"
 
+#define MOUNTS_MAX  64
+
+struct mount {
+	const char  *line;
+	char         point[256];
+	char         options[256];
+};
+
 static const char *const  namespaces[] = {
 	"user", "pid", "mnt", "net", "ipc", "uts", "cgroup"
 };
@@ -95,39 +103,72 @@ look_at_nesting(const struct slot *slot)
 
 
 static void
-look_at_mount(const char *point, const char *options, const char *line)
+look_at_mount(const struct mount *m)
 {
-	bool  nodes;
+	bool         nodes;
+	const char  *point = m->point;
 
 	nodes = strcmp(point, "/dev") == 0 || strncmp(point, "/dev/", 5) == 0;
 
-	if (strstr(options, "nosuid") == NULL) {
+	if (strstr(m->options, "nosuid") == NULL) {
 		check_breach(LAYER_ROOT, "%.60s is not nosuid", point);
 	}
 
-	if (strcmp(point, "/home") != 0 && strncmp(options, "ro,", 3) != 0) {
+	if (strcmp(point, "/home") != 0
+	    && strncmp(m->options, "ro,", 3) != 0)
+	{
 		check_breach(LAYER_ROOT, "%.60s is writable", point);
 	}
 
-	if (!nodes && strstr(options, "nodev") == NULL) {
+	if (!nodes && strstr(m->options, "nodev") == NULL) {
 		check_breach(LAYER_DEVICES, "%.60s may have devices", point);
 	}
 
-	if (strcmp(point, "/proc") == 0 && strstr(line, "subset=pid") == NULL) {
+	if (strcmp(point, "/proc") == 0
+	    && strstr(m->line, "subset=pid") == NULL)
+	{
 		check_breach(LAYER_PROC, "all of it is there");
 	}
 }
 
 
-/* Lines of mountinfo: "id parent dev root point options ...".  A mount that a
- * later one covers, such as the pen's /proc, is out of reach. */
+/* Lines of mountinfo: "id parent dev root point options ...". */
+
+static unsigned
+split_mounts(char *text, struct mount *mounts)
+{
+	char      *line, *save;
+	unsigned   n;
+
+	n = 0;
+
+	for (line = strtok_r(text, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save))
+	{
+		if (n == MOUNTS_MAX
+		    || sscanf(line, "%*s %*s %*s %*s %255s %255s",
+		              mounts[n].point, mounts[n].options) != 2)
+		{
+			check_breach(LAYER_ROOT, "mounts that no jail has");
+			return 0;
+		}
+
+		mounts[n++].line = line;
+	}
+
+	return n;
+}
+
+
+/* What a later mount covers, such as the pen's /proc, is out of reach. */
 
 static void
 look_at_mounts(pid_t pid)
 {
-	char         path[64], point[256], options[256], again[260];
-	char        *line, *save;
-	static char  text[65536];
+	char                 path[64];
+	unsigned             i, k, n;
+	static char          text[65536];
+	static struct mount  mounts[MOUNTS_MAX];
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int) pid);
 
@@ -136,20 +177,17 @@ look_at_mounts(pid_t pid)
 		return;
 	}
 
-	for (line = strtok_r(text, "\n", &save); line != NULL;
-	     line = strtok_r(NULL, "\n", &save))
-	{
-		if (sscanf(line, "%*s %*s %*s %*s %255s %255s", point, options)
-		    != 2)
-		{
-			check_breach(LAYER_ROOT, "a mount unlike all others");
-			continue;
+	n = split_mounts(text, mounts);
+
+	for (i = 0; i < n; i++) {
+		for (k = i + 1; k < n; k++) {
+			if (strcmp(mounts[i].point, mounts[k].point) == 0) {
+				break;
+			}
 		}
 
-		(void) snprintf(again, sizeof(again), " %s ", point);
-
-		if (save == NULL || strstr(save, again) == NULL) {
-			look_at_mount(point, options, line);
+		if (k == n) {
+			look_at_mount(&mounts[i]);
 		}
 	}
 }

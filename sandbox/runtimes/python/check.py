@@ -220,7 +220,7 @@ def attack_capabilities():
 def attack_limits():
     layer = Layer('rlimits')
     for name, most in (('CORE', core), ('NOFILE', open_files), ('FSIZE', disk),
-                       ('MSGQUEUE', 0), ('NICE', 0), ('RTPRIO', 0),
+                       ('CPU', 1 << 20), ('MSGQUEUE', 0), ('NICE', 0), ('RTPRIO', 0),
                        ('MEMLOCK', 1 << 16), ('SIGPENDING', 1024),
                        ('NPROC', processes + 2), ('STACK', 8 << 20)):
         number = getattr(resource, 'RLIMIT_' + name)
