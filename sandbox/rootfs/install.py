@@ -93,6 +93,13 @@ def leave_out(options, tree):
     status = os.path.join(tree, 'var/lib/dpkg/status')
     with open(status, encoding='utf-8') as file:
         text = file.read()
+
+    # One that nothing brought along can't be named to apt-get.
+    names = [name for name in names
+             if re.search(r'^Package: %s$' % re.escape(name), text, re.M)]
+    if not names:
+        return
+
     with open(status, 'w', encoding='utf-8') as file:
         file.write(without(text, options.without))
     run_inside(tree, ['apt-get', 'purge', '--yes', '--auto-remove',
