@@ -23,13 +23,15 @@ RUN apt-get update \
 
 ARG WITHOUT="python3-opencv"
 
-COPY sandbox/rootfs /src/rootfs
-COPY conf/rootfs.conf /src/
+WORKDIR /src
+COPY sandbox/rootfs sandbox/rootfs
+COPY sandbox/runtimes/python/fontcache.py sandbox/runtimes/python/
+COPY conf/rootfs.conf .
 
 RUN for package in $WITHOUT; do \
-        sed -i -E "s/([{ ])$package([,}])/\1python3\2/" /src/rootfs.conf || exit; \
+        sed -i -E "s/([{ ])$package([,}])/\1python3\2/" rootfs.conf || exit; \
     done \
-    && /src/rootfs/codeexec-rootfs build --in-container -c /src/rootfs.conf -o /images \
+    && sandbox/rootfs/codeexec-rootfs build --in-container -c rootfs.conf -o /images \
     && mv "$(readlink -f /images/current)" /rootfs
 
 # --- module, daemon, runtimes ------------------------------------------------

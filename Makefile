@@ -31,6 +31,7 @@ LIBDIR     ?= $(PREFIX)/lib/codeexec
 DOCDIR     ?= $(PREFIX)/share/doc/codeexec
 CONFDIR    ?= /etc/codeexec
 MODULESDIR ?= /usr/lib/nginx/modules
+SYSTEMDDIR ?= $(PREFIX)/lib/systemd/system
 
 ifdef SANITIZE
 BUILD := build/asan
@@ -262,9 +263,10 @@ bench-images: ## measure images only
 
 # ---------------------------------------------------------------- installing
 
-install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR)
+install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBDIR)/python $(DESTDIR)$(LIBDIR)/rootfs \
-	    $(DESTDIR)$(MODULESDIR) $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DOCDIR)
+	    $(DESTDIR)$(MODULESDIR) $(DESTDIR)$(CONFDIR) $(DESTDIR)$(DOCDIR) \
+	    $(DESTDIR)$(SYSTEMDDIR)
 	install -m 644 $(MODULE) $(DESTDIR)$(MODULESDIR)
 	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
@@ -277,6 +279,11 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR)
 	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
 	[ -e $(DESTDIR)$(CONFDIR)/codeexecd.conf ] || \
 	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
+	for unit in codeexecd.service codeexecd.socket; do \
+	    sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/etc/codeexec/|$(CONFDIR)/|; s|/usr/local/share/doc/codeexec|$(DOCDIR)|' \
+	        conf/$$unit >$(BUILD)/$$unit && \
+	    install -m 644 $(BUILD)/$$unit $(DESTDIR)$(SYSTEMDDIR) || exit; \
+	done
 	install -m 644 README.md SECURITY.md CHANGES LICENSE docs/*.md conf/*.sql $(DESTDIR)$(DOCDIR)
 
 clean: ## remove build/
