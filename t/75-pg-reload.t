@@ -230,9 +230,14 @@ ok($t->reload, 'another database');
 is(get($name)->status, 404, 'it has other images');
 found($t->read_response($s), 'a query goes on', 100);
 ok(settled(), 'the old worker has gone');
-is($db->psql('SELECT DISTINCT datname FROM pg_stat_activity WHERE '
-	. "application_name = 'nginx-codeexec'"), 'other',
-	'and so have its connections');
+
+sub databases {
+	return $db->psql('SELECT DISTINCT datname FROM pg_stat_activity WHERE '
+		. "application_name = 'nginx-codeexec'");
+}
+
+wait_until(5, sub { databases() eq 'other' });
+is(databases(), 'other', 'and so have its connections');
 
 ###############################################################################
 
