@@ -368,16 +368,21 @@ int              tier_fork(struct slot *slot, const int *fds,
 /* slot.c: a place for one run
  *
  *   EMPTY --> BUILDING --> FORKING --> PARKED --> RUNNING --> ENDED
- *     ^           |            |          |          |           |
- *     |           |            |          |          | killed    | jail empty
- *     |           v            v          v          v           v
- *     +------------------------- DYING <-------------------------+
+ *     ^           |            |          |          |         |   |
+ *     |           |            |          |          |         |   | answered
+ *     |           |            |          |          | killed  |   v
+ *     |           |            |          |          |         | LINGERING
+ *     |           v            v          v          v         v   v
+ *     +------------------------- DYING <----------------------------+
  *        init of the jail is dead, and the run is reaped
+ *
+ * LINGERING: nothing but the init and the keeper is alive in the jail, and the
+ * answer is sent.  It ends in time, or as soon as there is no slot for another.
  */
 
 enum slot_state {
 	SLOT_EMPTY, SLOT_BUILDING, SLOT_FORKING, SLOT_PARKED, SLOT_RUNNING,
-	SLOT_ENDED, SLOT_DYING
+	SLOT_ENDED, SLOT_LINGERING, SLOT_DYING
 };
 
 struct slot {
@@ -400,7 +405,7 @@ struct slot {
 	struct event      parked;
 	struct event      readable[2];
 	struct event      out_of_memory;
-	struct event      overdue;       /* deadline of BUILDING and FORKING */
+	struct event      overdue;       /* of BUILDING, FORKING, LINGERING */
 	struct cgroup     cgroup;
 	struct rusage     usage;         /* of the run, once reaped */
 	int               status;        /* si_status, once reaped */
@@ -436,6 +441,9 @@ void  slot_forked(struct slot *slot, const struct spawn_reply *reply,
 /* slot.c again */
 
 void  slot_kill(struct slot *slot);
+
+/* A slot is needed: those that are LINGERING end now. */
+void  slots_hurry(struct runtime *rt);
 
 /* The runtime is gone, and every process in the slot with it. */
 void  slot_lost(struct slot *slot);

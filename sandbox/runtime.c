@@ -345,6 +345,7 @@ refill_tier(struct tier *tier, uint64_t wanted)
 	while (tier->warm && tier->ahead < wanted) {
 		slot = free_slot(rt);
 		if (slot == NULL) {
+			slots_hurry(rt);
 			return -1;
 		}
 

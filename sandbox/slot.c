@@ -18,6 +18,8 @@
 
 #include "codeexecd.h"
 
+#define LINGER_US  5000
+
 static void  slot_conclude(struct slot *slot);
 
 
@@ -203,8 +205,8 @@ slot_kill(struct slot *slot)
 		    NULL, 0);
 	}
 
-	if (slot->state == SLOT_BUILDING || slot->state == SLOT_FORKING
-	    || slot->state == SLOT_PARKED)
+	if ((slot->state >= SLOT_BUILDING && slot->state <= SLOT_PARKED)
+	    || slot->state == SLOT_LINGERING)
 	{
 		(void) evtimer_del(&slot->overdue);
 
@@ -407,6 +409,47 @@ drain_output(struct slot *slot)
 
 
 static void
+slot_lingered(evutil_socket_t fd, short what, void *data)
+{
+	(void) fd;
+	(void) what;
+
+	slot_kill(data);
+}
+
+
+/*
+ * What is left is the memory of the run, and to give it back takes a CPU for
+ * milliseconds, just when nginx, its database and the client want one for the
+ * answer.  Those who need the slot need not wait: slots_hurry().
+ */
+
+static void
+slot_linger(struct slot *slot)
+{
+	struct timeval  tv = { 0, LINGER_US };
+
+	slot_state(slot, SLOT_LINGERING);
+
+	(void) evtimer_assign(&slot->overdue, loop, slot_lingered, slot);
+	(void) evtimer_add(&slot->overdue, &tv);
+}
+
+
+void
+slots_hurry(struct runtime *rt)
+{
+	unsigned  i;
+
+	for (i = 0; i < config.slots; i++) {
+		if (rt->slots[i].state == SLOT_LINGERING) {
+			slot_kill(&rt->slots[i]);
+		}
+	}
+}
+
+
+static void
 slot_conclude(struct slot *slot)
 {
 	struct job  *job = slot->job;
@@ -419,12 +462,14 @@ slot_conclude(struct slot *slot)
 		job_finish(job);
 	}
 
-	if (slot->jail >= 0) {
-		(void) syscall(SYS_pidfd_send_signal, slot->jail, SIGKILL,
-		    NULL, 0);
-	}
-
 	/* Its place among the running is free, though the slot is not yet. */
+
+	if (slot->jail >= 0) {
+		slot_linger(slot);
+		jobs_dispatch();
+		runtime_refill(slot->runtime);
+		return;
+	}
 
 	slot_state(slot, SLOT_DYING);
 	jobs_dispatch();
