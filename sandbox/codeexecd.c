@@ -22,6 +22,7 @@
 #include "codeexecd.h"
 #include "filter.h"
 #include "layers.h"
+#include "rootless.h"
 #include "systemd.h"
 
 #define FDS_PER_SLOT    24
@@ -134,7 +135,11 @@ clean_process(void)
 	}
 
 	(void) signal(SIGPIPE, SIG_IGN);
-	(void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+
+	/* An ordinary user's process that is not dumpable may not look at
+	 * itself in /proc. */
+
+	(void) prctl(PR_SET_DUMPABLE, geteuid() != 0, 0, 0, 0);
 }
 
 
@@ -181,11 +186,6 @@ new_loop(void)
 static int
 begin(void)
 {
-	if (geteuid() != 0) {
-		errno = EPERM;
-		fatal("codeexecd builds jails and must be started by root");
-	}
-
 	inherited = systemd_sockets();
 	if (inherited < 0) {
 		fatal("LISTEN_FDS");
@@ -226,6 +226,7 @@ check(const char *path)
 		return 1;
 	}
 
+	rootless_enter();
 	cgroup_init();
 	layers_probe();
 
@@ -250,6 +251,7 @@ serve(const char *pid_path)
 	}
 
 	clients_listen(inherited);
+	rootless_enter();
 	cgroup_init();
 	layers_probe();
 

@@ -235,6 +235,11 @@ void   process_init(struct process *p, event_callback_fn restart, void *data);
  * Returns 0 in the child, its pid in the parent, or -1 with errno.
  */
 pid_t  process_fork(struct process *p, struct clone_args *args, int builder);
+
+/* The same with a child that is in the pid namespace of the builder, too; it
+ * calls child(), which does not return. */
+pid_t  process_fork_into(struct process *p, struct clone_args *args,
+           int builder, void (*child)(void *data), void *data);
 void   process_watch(struct process *p, event_callback_fn exited,
            event_callback_fn message, void *data);
 void   process_close(struct process *p);      /* kills and buries it */
@@ -329,7 +334,7 @@ struct runtime {
 	struct slot                  *slots;
 	unsigned                      number;
 	pid_t                         pid;     /* of its builder */
-	uint32_t                      uid;     /* on the host, of its builder */
+	uint32_t                      uid;     /* of its builder */
 };
 
 extern struct runtime  runtimes[RUNTIMES_MAX];
@@ -346,6 +351,10 @@ void             tier_parked(struct slot *slot);
 /* Makes the process, which asks for its maps first; -1 with errno. */
 int              builder_fork(struct runtime *rt);
 int              builder_maps(struct runtime *rt);
+
+/* The uid of the builder of that runtime: on the host, or in the user namespace
+ * of rootless.h. */
+uint32_t         runtime_uid(unsigned number);
 
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */
@@ -416,7 +425,7 @@ struct slot {
 };
 
 void   slots_init(struct runtime *rt);
-uid_t  slot_uid(const struct slot *slot);      /* on the host */
+uid_t  slot_uid(const struct slot *slot);      /* as that of the builder */
 void  slot_state(struct slot *slot, enum slot_state state);
 
 /* It could not be made: the next one is not tried at once. */

@@ -195,8 +195,7 @@ write_maps(pid_t init, const struct spawn_build *request)
 {
 	char  path[64], map[64];
 
-	(void) snprintf(map, sizeof(map), "%u %u 1\n", JAIL_UID,
-	    request->slot + 1);
+	(void) snprintf(map, sizeof(map), "%u %u 1\n", JAIL_UID, request->uid);
 
 	(void) snprintf(path, sizeof(path), "/proc/%d/uid_map", (int) init);
 	if (write_proc(path, map) != 0) {

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "codeexecd.h"
+#include "rootless.h"
 #include "systemd.h"
 
 #define ACCEPT_TURN  64    /* connections taken in one turn */
@@ -39,6 +40,7 @@ static uid_t            peers[NAMES_MAX];
 static bool
 is_peer(int fd)
 {
+	uid_t         uid;
 	unsigned      i;
 	socklen_t     size;
 	struct ucred  peer;
@@ -49,8 +51,10 @@ is_peer(int fd)
 		return false;
 	}
 
-	for (i = 0; i < config.peers.count; i++) {
-		if (peers[i] == peer.uid) {
+	uid = rootless_outside(peer.uid);
+
+	for (i = 0; uid != (uid_t) -1 && i < config.peers.count; i++) {
+		if (peers[i] == uid) {
 			return true;
 		}
 	}

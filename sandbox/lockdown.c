@@ -198,9 +198,9 @@ enter_home(void)
  * and it needs the capabilities that are dropped after it. */
 
 static const char *
-become_nobody(void)
+become_nobody(const struct spawn_fork *request)
 {
-	if (setgroups(0, NULL) != 0
+	if ((!request->keep_groups && setgroups(0, NULL) != 0)
 	    || setresgid(JAIL_UID, JAIL_UID, JAIL_UID) != 0
 	    || setresuid(JAIL_UID, JAIL_UID, JAIL_UID) != 0)
 	{
@@ -256,7 +256,7 @@ lockdown_enter(const struct spawn_fork *request, const int *fds,
 
 		if ((step = setsid() > 0 ? NULL : "setsid") == NULL
 		    && (step = unblock_signals()) == NULL
-		    && (step = become_nobody()) == NULL
+		    && (step = become_nobody(request)) == NULL
 		    && (step = enter_home()) == NULL
 		    && (step = set_limits(request)) == NULL
 		    && (step = keeper_start() == 0 ? NULL : "keeper") == NULL

@@ -28,6 +28,7 @@
 #include "landlock.h"
 #include "layers.h"
 #include "privileges.h"
+#include "rootless.h"
 
 #define ANSWER_MS  10000
 
@@ -141,7 +142,7 @@ probe_jail(void)
 	siginfo_t       info;
 	struct runtime  rt = {
 		.config = &config.runtime[0],
-		.uid = (uint32_t) config.uids
+		.uid = runtime_uid(0)
 	};
 
 	if (builder_fork(&rt) != 0) {
@@ -346,13 +347,19 @@ layers_probe(void)
 	layer_held(LAYER_ROOT, "a read-only tmpfs, pivot_root");
 	layer_held(LAYER_PROC, "subset=pid, hidepid=invisible, read-only");
 	layer_held(LAYER_DEVICES, "null, zero, full, random, urandom");
-	layer_held(LAYER_UIDS, "%llu to %llu, one for each run",
-	    (unsigned long long) config.uids + 1,
-	    (unsigned long long) (config.uids
-	        + config.runtimes * (config.slots + 1) - 1));
 	layer_held(LAYER_DISK, "tmpfs: %llu MB, %llu inodes",
 	    (unsigned long long) l->disk >> 20,
 	    (unsigned long long) l->inodes);
+
+	if (shared_uid) {
+		layer_missing(LAYER_UIDS, "all runs have the uid of codeexecd: "
+		    "%s", shared_uid_why);
+	} else {
+		layer_held(LAYER_UIDS, "%llu to %llu, one for each run",
+		    (unsigned long long) config.uids + 1,
+		    (unsigned long long) (config.uids
+		        + config.runtimes * (config.slots + 1) - 1));
+	}
 
 	if (filter_fd >= 0) {
 		probe_jail();

@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 
 #include "codeexecd.h"
+#include "rootless.h"
 
 #define NAMESPACES  (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC \
                      | CLONE_NEWUTS | CLONE_NEWCGROUP)
@@ -29,6 +30,18 @@
 #define BACKOFF_MAX_MS  10000
 
 #define STOP_SECONDS    5
+
+#define STACK_SIZE      65536
+
+struct pen_fork {
+	struct process      *process;
+	struct clone_args   *args;
+	int                  builder;
+	void               (*main)(void *data);
+	void                *data;
+	pid_t                pid;
+	int                  error;
+};
 
 /* A process 1 ends only after its namespace is empty: that takes a while. */
 
@@ -212,7 +225,7 @@ process_fork(struct process *p, struct clone_args *args, int builder)
 
 	args->flags |= CLONE_PIDFD;
 	args->pidfd = (uintptr_t) &p->pidfd;
-	args->exit_signal = SIGCHLD;
+	args->exit_signal = args->flags & CLONE_PARENT ? 0 : SIGCHLD;
 
 	pid = (pid_t) syscall(SYS_clone3, args, sizeof(*args));
 
@@ -229,7 +242,7 @@ process_fork(struct process *p, struct clone_args *args, int builder)
 		return pid;
 	}
 
-	if (setgroups(0, NULL) != 0
+	if ((!shared_uid && setgroups(0, NULL) != 0)
 	    || (builder >= 0 && enter_pen(builder) != 0))
 	{
 		fatal("can't enter the pen");
@@ -254,6 +267,59 @@ process_fork(struct process *p, struct clone_args *args, int builder)
 	(void) setsid();
 
 	return 0;
+}
+
+
+/*
+ * On a stack of its own, in a process that shares everything else with us
+ * while we wait: setns() is for all that it will fork, and there is no way
+ * back for who is not root on the machine.
+ */
+
+static int
+fork_into(void *data)
+{
+	struct pen_fork  *f = data;
+
+	f->pid = -1;
+
+	if (setns(f->builder, CLONE_NEWPID) == 0) {
+		f->pid = process_fork(f->process, f->args, f->builder);
+
+		if (f->pid == 0) {
+			f->main(f->data);
+		}
+	}
+
+	f->error = errno;
+
+	return 0;
+}
+
+
+pid_t
+process_fork_into(struct process *p, struct clone_args *args, int builder,
+    void (*child)(void *data), void *data)
+{
+	pid_t            pid;
+	static char      stack[STACK_SIZE] __attribute__((aligned(64)));
+	struct pen_fork  f = {
+		.process = p, .args = args, .builder = builder,
+		.main = child, .data = data
+	};
+
+	args->flags |= CLONE_PARENT;
+
+	pid = clone(fork_into, stack + STACK_SIZE,
+	    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &f);
+
+	if (pid < 0 || waitpid(pid, NULL, 0) != pid) {
+		return -1;
+	}
+
+	errno = f.error;
+
+	return f.pid;
 }
 
 

@@ -15,6 +15,7 @@
 
 #include "codeexecd.h"
 #include "layers.h"
+#include "rootless.h"
 #include "systemd.h"
 
 struct runtime  runtimes[RUNTIMES_MAX];
@@ -25,7 +26,8 @@ static void  builder_start(struct runtime *rt);
 static void  runtime_resume(evutil_socket_t fd, short what, void *data);
 
 
-/* The pen's uid 0 is rt->uid on the host; the slots' uids follow it. */
+/* The pen's uid 0 is rt->uid for us; the slots' uids follow it, if there are
+ * any. */
 
 int
 builder_maps(struct runtime *rt)
@@ -39,7 +41,8 @@ builder_maps(struct runtime *rt)
 		(void) snprintf(path, sizeof(path), "/proc/%d/%s",
 		    (int) rt->pid, names[i]);
 		n = snprintf(map, sizeof(map), "0 %u %llu\n", rt->uid,
-		    (unsigned long long) config.slots + 1);
+		    shared_uid ? 1ull
+		    : (unsigned long long) config.slots + 1);
 
 		fd = open(path, O_WRONLY | O_CLOEXEC);
 
@@ -224,6 +227,14 @@ builder_restart(evutil_socket_t fd, short what, void *data)
 }
 
 
+uint32_t
+runtime_uid(unsigned number)
+{
+	return shared_uid ? 0
+	    : (uint32_t) (config.uids + number * (config.slots + 1));
+}
+
+
 static void
 runtime_init(struct runtime *rt, unsigned number)
 {
@@ -233,7 +244,7 @@ runtime_init(struct runtime *rt, unsigned number)
 	rt->config = &config.runtime[number];
 	rt->tiers = rt->config->tiers;
 	rt->number = number;
-	rt->uid = (uint32_t) (config.uids + number * (config.slots + 1));
+	rt->uid = runtime_uid(number);
 
 	process_init(&rt->builder, builder_restart, rt);
 	(void) evtimer_assign(&rt->resume, loop, runtime_resume, rt);
@@ -430,6 +441,7 @@ runtime_build(struct slot *slot)
 	struct spawn_build   request = {
 		.slot = slot->index,
 		.serial = slot->serial,
+		.uid = shared_uid ? 0 : slot->index + 1,
 		.disk = config.limits.disk,
 		.inodes = (uint32_t) config.limits.inodes,
 		.may_nest = layers[LAYER_NESTED].missing

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #include "codeexecd.h"
+#include "rootless.h"
 
 #define LINGER_US  5000
 
@@ -26,7 +27,7 @@ static void  slot_conclude(struct slot *slot);
 uid_t
 slot_uid(const struct slot *slot)
 {
-	return slot->runtime->uid + 1 + slot->index;
+	return shared_uid ? 0 : slot->runtime->uid + 1 + slot->index;
 }
 
 

@@ -42,6 +42,7 @@
 struct spawn_build {
 	uint32_t  slot;
 	uint32_t  serial;       /* echoed; tells late answers from new ones */
+	uint32_t  uid;          /* in the pen, of the run: uid and gid */
 	uint64_t  disk;         /* bytes of the private tmpfs */
 	uint32_t  inodes;
 	uint32_t  may_nest;     /* the user namespaces ban is not to be had */
@@ -67,6 +68,7 @@ struct spawn_fork {
 	uint32_t  open_files;   /* RLIMIT_NOFILE */
 	uint32_t  processes;    /* RLIMIT_NPROC */
 	uint32_t  cpu_seconds;  /* RLIMIT_CPU, lowered when the job comes */
+	uint32_t  keep_groups;  /* they can't be given up: rootless.h */
 };
 
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "codeexecd.h"
+#include "rootless.h"
 
 int
 tier_fork(struct slot *slot, const int *fds, unsigned nfds)
@@ -25,7 +26,8 @@ tier_fork(struct slot *slot, const int *fds, unsigned nfds)
 		.data_size = l->memory,
 		.open_files = (uint32_t) l->open_files,
 		.processes = (uint32_t) l->processes + 1,  /* the keeper */
-		.cpu_seconds = cgroup_cpu_seconds(l->max_wall_ms)
+		.cpu_seconds = cgroup_cpu_seconds(l->max_wall_ms),
+		.keep_groups = shared_uid
 	};
 
 	if (z == NULL) {

@@ -10,9 +10,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
-#include <sched.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -287,7 +285,7 @@ zygote_message(evutil_socket_t fd, short what, void *data)
 
 
 static void
-zygote_exec(struct tier *tier)
+zygote_exec(void *data)
 {
 	char  *argv[NAMES_MAX + 8], **a;
 	char  *envp[] = {
@@ -299,7 +297,8 @@ zygote_exec(struct tier *tier)
 		(char *) "TZ=UTC",
 		NULL
 	};
-	unsigned  i;
+	unsigned      i;
+	struct tier  *tier = data;
 
 	a = argv;
 	*a++ = tier->runtime->config->interpreter;
@@ -316,39 +315,6 @@ zygote_exec(struct tier *tier)
 	(void) execve(argv[0], argv, envp);
 
 	fatal("execve(\"%s\")", argv[0]);
-}
-
-
-/* Children of ours are put into the pen until the second setns(). */
-
-static pid_t
-fork_into_pen(struct zygote *z, struct clone_args *args)
-{
-	int              self, error;
-	pid_t            pid;
-	struct process  *builder = &z->tier->runtime->builder;
-
-	self = (int) syscall(SYS_pidfd_open, getpid(), 0);
-
-	if (self < 0 || setns(builder->pidfd, CLONE_NEWPID) != 0) {
-		close_fd(&self);
-		return -1;
-	}
-
-	pid = process_fork(&z->process, args, builder->pidfd);
-
-	if (pid != 0) {
-		error = errno;
-
-		if (setns(self, CLONE_NEWPID) != 0) {
-			fatal("setns");
-		}
-
-		close_fd(&self);
-		errno = error;
-	}
-
-	return pid;
 }
 
 
@@ -370,11 +336,8 @@ zygote_start(struct zygote *z)
 	z->serial = ++tier->started;
 	z->forks = 0;
 
-	pid = fork_into_pen(z, &args);
-
-	if (pid == 0) {
-		zygote_exec(tier);
-	}
+	pid = process_fork_into(&z->process, &args,
+	    tier->runtime->builder.pidfd, zygote_exec, tier);
 
 	if (pid < 0) {
 		log_warn("can't start the zygote \"%s\" of \"%s\": %s",

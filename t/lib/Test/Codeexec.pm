@@ -72,7 +72,8 @@ sub has ($self, @what) {
 		my $there = $what =~ /^http_/
 			? $version =~ /--with-${what}_module/
 			: $what eq 'root' ? $> == 0
-			: $what eq 'daemon' ? $> == 0 && -x $DAEMON
+			: $what eq 'daemon' ? -x $DAEMON
+				&& ($> == 0 || $ENV{CODEEXEC_ROOTLESS})
 			: grep { -x "$_/$what" } split /:/, $ENV{PATH};
 
 		plan(skip_all => "no $what") if !$there;
@@ -454,6 +455,8 @@ binaries.  C<CODEEXEC_LIBRARY>: where the builder and the runtimes are, if not
 beside codeexecd.  C<CODEEXEC_ROOTFS>: the tree of the runs, C</>.
 C<CODEEXEC_STATIC=1>: the module is linked into nginx.
 C<CODEEXEC_LEAVE=1>: keep the directory.  C<CODEEXEC_DEBUG=1>: debug log.
-C<CODEEXEC_TIMEOUT>: seconds for one test program, 90.
+C<CODEEXEC_TIMEOUT>: seconds for one test program, 90.  C<CODEEXEC_ROOTLESS>:
+layers, separated by commas, that may be missing when it is not root who runs
+the test, as t/54-rootless.t does; without it codeexecd is not tested then.
 
 =cut

@@ -59,6 +59,11 @@ sub daemon_conf ($self, $name) {
 			interpreter => '/usr/bin/python3',
 			tier => { base => { spare => 2 } },
 		} },
+		$> == 0 ? () : (
+			listen_group => scalar getgrgid($) + 0),
+			peers => [scalar getpwuid($>)],
+			allow_missing => [split /,/, $ENV{CODEEXEC_ROOTLESS}],
+		),
 	};
 }
 

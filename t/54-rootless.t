@@ -1,0 +1,337 @@
+#!/usr/bin/perl
+
+# Copyright (C) The codeexec authors.
+
+# codeexecd without root: an ordinary user runs all of this, nginx included,
+# first with a range of uids in /etc/subuid, then without.  That user exists in
+# this test alone, which makes it in a mount namespace of its own.
+
+use v5.36;
+
+use File::Temp qw/tempdir/;
+use Test::More;
+use Time::HiRes qw/sleep/;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Codeexec;
+use Test::Codeexec::Process;
+use Test::Codeexec::Real;
+
+use constant NAME => 'codeexec-test';
+use constant RANGE => [500000, 6000000];
+
+my ($stage, $dir) = @ARGV;
+
+prepare_as_root() if $> == 0;
+
+plan(skip_all => 'this test is started by root') if ($stage // '') ne 'user';
+plan(skip_all => 'an ordinary user cannot mount /proc here')
+	if system 'unshare -rUm --pid --fork --mount-proc true 2>/dev/null';
+
+my $has_mappers = -u '/usr/bin/newuidmap' && -u '/usr/bin/newgidmap'
+	&& Test::Codeexec::Real::status($$)->{NoNewPrivs} eq '0';
+
+$ENV{CODEEXEC_ROOTLESS} = 'memory,processes,cpu';
+
+###############################################################################
+
+sub write_to ($file, $text) {
+	open my $fh, '>', $file or die "$file: $!";
+	print $fh $text;
+	close $fh or die "$file: $!";
+}
+
+sub slurp ($file) { return Test::Codeexec::Process::slurp($file) }
+
+# One process as root after another: the user's files over those of /etc, then
+# the user, who may write the two that say which uids are for whom.
+
+sub prepare_as_root {
+	my $uid = 61000 + $$ % 4000;
+	my $user = NAME;
+
+	exec 'unshare', '--mount', '--propagation', 'private', $^X, $0, 'root',
+		tempdir('codeexec-XXXXXX', TMPDIR => 1)
+		or plan(skip_all => 'no unshare') if !defined $stage;
+
+	chmod 0755, $dir;
+	write_to("$dir/passwd", slurp('/etc/passwd')
+		. "$user:x:${uid}:${uid}::$dir/home:/bin/sh\n");
+	write_to("$dir/group", slurp('/etc/group')
+		. "$user:x:${uid}:\n$user-too:x:" . ($uid + 4000) . ":$user\n");
+	write_to("$dir/$_", ''), chown $uid, $uid, "$dir/$_"
+		for qw/subuid subgid/;
+	mkdir "$dir/home";
+	chown $uid, $uid, "$dir/home";
+
+	for my $file (qw/passwd group subuid subgid/) {
+		-e "/etc/$file" or write_to("/etc/$file", '');
+		system('mount', '--bind', "$dir/$file", "/etc/$file") == 0
+			or plan(skip_all => 'root cannot mount here');
+	}
+
+	defined(my $pid = fork) or die "fork: $!";
+	exec 'setpriv', "--reuid=$uid", "--regid=$uid", '--init-groups',
+		'--inh-caps=-all', '--', 'env', "HOME=$dir/home",
+		"TMPDIR=$dir/home", $^X, $0, 'user', $dir
+		or exit 127 if !$pid;
+
+	local @SIG{qw/INT TERM ALRM/} = (sub { kill TERM => $pid }) x 3;
+	1 while waitpid($pid, 0) < 0;
+	my $status = $?;
+	system 'umount', "/etc/$_" for qw/passwd group subuid subgid/;
+	system 'rm', '-rf', $dir;
+
+	require POSIX;
+	POSIX::_exit($status >> 8 || $status);
+}
+
+# Who the processes belong to, as the machine sees it.
+
+sub uids (@pids) {
+	my %seen = map { Test::Codeexec::Real::uid($_) => 1 } @pids;
+	return join ' ', sort { $a <=> $b } keys %seen;
+}
+
+sub layer_states ($t) {
+	return { map { $_->{name} => $_->{state} } @{ $t->state->{layers} } };
+}
+
+# What must fail, and how a run ends that tries; no control group helps.
+
+my @hostile = (
+	['files of the machine' => <<~'EOP', "0\n"],
+		import os
+		paths = '/etc/shadow', '/etc/subuid', '/root', '/sys', '/var', '/run', '/boot', '/proc/1', '/proc/sys'
+		print(sum(os.path.exists(p) for p in paths))
+		EOP
+	['writing' => <<~'EOP', "0\n"],
+		import os
+		done = 0
+		for path in '/x', '/usr/x', '/etc/x', '/etc/passwd', '/dev/x', '/opt/codeexec/x', '/proc/self/oom_score_adj':
+		    try: open(path, 'w').write('0'); done += 1
+		    except OSError: pass
+		print(done)
+		EOP
+	['a network' => <<~'EOP', "97 97 97 97 ['lo']\n"],
+		import errno, socket
+		def attempt(family):
+		    try: socket.socket(family); return 0
+		    except OSError as e: return e.errno
+		print(*[attempt(f) for f in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, 40)], [l.split(':')[0].strip() for l in open('/proc/self/net/dev') if ':' in l])
+		EOP
+	['system calls' => <<~'EOP', "0\n"],
+		import ctypes
+		libc = ctypes.CDLL(None)
+		calls = 101, 155, 161, 165, 166, 248, 250, 272, 298, 308, 310, 321, 323, 425, 428, 434 * 0 + 438, 442
+		print(sum(libc.syscall(n, 0, 0, 0, 0, 0) != -1 for n in calls))
+		EOP
+	['another user' => <<~'EOP', "1000 1000 0\n"],
+		import os
+		done = 0
+		for uid in 0, 1, 33, 1001, 65534:
+		    for call in os.setuid, os.setgid, os.seteuid, lambda u: os.chown('/home/user', u, u):
+		        try: call(uid); done += 1
+		        except OSError: pass
+		print(os.getuid(), os.getgid(), done)
+		EOP
+	['signals' => <<~'EOP', "[]\n"],
+		import os
+		alive = []
+		for pid in range(2, 40000):
+		    if pid != os.getpid():
+		        try: os.kill(pid, 0); alive.append(pid)
+		        except OSError: pass
+		print([p for p in alive if p > 3])
+		EOP
+	['a fork bomb' => <<~'EOP', "bounded\n"],
+		import os, time
+		n = 0
+		try:
+		    while True:
+		        if os.fork() == 0: time.sleep(10); os._exit(0)
+		        n += 1
+		except BlockingIOError: print('bounded' if n < 70 else n)
+		EOP
+	['memory' => <<~'EOP', "MemoryError\n"],
+		try: b = bytearray(300 << 20)
+		except MemoryError: print('MemoryError')
+		EOP
+	['disk' => <<~'EOP', "full\n"],
+		try:
+		    with open('x', 'wb') as f:
+		        while True: f.write(bytes(1 << 20))
+		except OSError as e: print('full' if e.errno in (27, 28) else e)
+		EOP
+	['open files' => <<~'EOP', "24\n"],
+		files = []
+		try:
+		    while True: files.append(open('/dev/null'))
+		except OSError as e: print(e.errno)
+		EOP
+);
+
+sub attack ($t, $name) {
+	for my $try (@hostile) {
+		my ($what, $code, $expected) = @$try;
+
+		is($t->output($code), $expected, "$name: $what");
+		$t->settle;
+	}
+
+	my $begin = time;
+	my $r = $t->post('while True: pass', timeout => 0.5);
+	is($r->status, 504, "$name: a loop is ended");
+	cmp_ok(time - $begin, '<', 5, "$name: in time");
+
+	is($t->output(<<~'EOP'), '', "$name: something that would stay");
+		import os, time
+		if os.fork() == 0:
+		    os.setsid()
+		    open('/tmp/stays', 'w').close()
+		    time.sleep(30)
+		EOP
+	$t->settle;
+	is(join(' ', marked_of($t, 'stays')), '', "$name: does not");
+	$t->honest("$name: well afterwards");
+}
+
+###############################################################################
+
+my %conf = (runs => 2, limits => { memory => '128mb', disk => '16mb' });
+my $start = sub { Test::Codeexec::Real->start(spare => 2, conf => \%conf) };
+
+my ($first, $count) = @{ +RANGE };
+my $groups = (split ' ', $)) - 1;
+
+cmp_ok($groups, '>', 1, 'the user has more than one group');
+
+SKIP: {
+	skip 'newuidmap and newgidmap are not there or not setuid', 1
+		if !$has_mappers;
+
+	write_to("/etc/$_", NAME . ":$first:$count\n") for qw/subuid subgid/;
+	my $t = $start->();
+
+	like($t->read_file('codeexec.log'), qr{range in /etc/subuid$}m,
+		'range: it says so');
+	is(layer_states($t)->{uids}, 'on', 'range: the layer "uids" is there');
+	is(layer_states($t)->{$_}, 'missing', "range: $_ is missing")
+		for qw/memory processes cpu/;
+	is(layer_states($t)->{$_}, 'on', "range: $_ is there")
+		for qw/namespaces nested-namespaces root proc devices sockets
+			syscalls capabilities rlimits disk/;
+
+	$t->warm->baseline;
+	my @socket = map { $t->send_code("open('/tmp/m$_', 'w'); "
+		. 'import time; time.sleep(9)') } 1, 2;
+	wait_until(5, sub { marked_of($t, 'm1') && marked_of($t, 'm2') });
+	my @one = marked_of($t, 'm1');
+	my @two = marked_of($t, 'm2');
+	my $base = $t->base_uid;
+
+	is(scalar @one, 2, 'range: a run and its keeper');
+	isnt(uids(@one), uids(@two), 'range: another uid for each run');
+	like(uids(@one), qr/^\d+$/, 'range: one for both');
+	cmp_ok(uids(@one), '>', $base, 'range: it is in "uids"');
+	is(uids($t->zygotes, $t->builder), $base, 'range: of the others');
+	is(uids($t->daemon_pid), $>, 'range: of codeexecd');
+	is(Test::Codeexec::Real::status($t->daemon_pid)->{Groups} // '', '',
+		'range: groups of the user are given up');
+	is((split ' ', Test::Codeexec::Real::status($_)->{Groups} // '', 2)[0],
+		undef, 'range: and by what it starts') for @one, $t->zygotes;
+	close $_ for @socket;
+	$t->settle;
+
+	attack($t, 'range');
+	$t->settle;
+	$t->check_leaks('range: nothing is left');
+	$t->finish;
+
+	# Nobody but the user is let in: the others look all the same.
+
+	my $other = Test::Codeexec::Real->new->has('daemon');
+	my $out = run_daemon_for($other, { peers => [NAME, 'root'] }, 1);
+	unlike($out, qr/refused/, 'the user is a peer');
+	$out = run_daemon_for($other, { peers => ['root'] }, 0);
+	like($out, qr/refused a connection from uid 0/, 'the user is none');
+	$other->finish;
+}
+
+# Without a range: it must be named
+
+write_to("/etc/$_", NAME . "x:1:9\n" . NAME . ":$first:3\n")
+	for qw/subuid subgid/;
+
+{
+	my $t = Test::Codeexec::Real->new->has('daemon');
+	my $out = fails($t, {});
+
+	like($out, qr{layer "uids" is missing: .*/etc/subuid},
+		'shared: refused when it is not named');
+
+	local $ENV{CODEEXEC_ROOTLESS} = 'uids';
+	like(fails($t, {}), qr/layer "$_" is missing/,
+		"shared: so is $_") for qw/memory processes cpu/;
+	$t->finish;
+}
+
+{
+	local $ENV{CODEEXEC_ROOTLESS} = 'memory,processes,cpu,uids';
+	my $t = $start->();
+
+	like($t->read_file('codeexec.log'),
+		qr/running without the layer "uids": .* uid of codeexecd/,
+		'shared: it says so');
+	is(layer_states($t)->{uids}, 'missing', 'shared: uids are missing');
+	is(layer_states($t)->{$_}, 'on', "shared: $_ is there")
+		for qw/namespaces nested-namespaces root proc devices sockets
+			syscalls capabilities rlimits disk/;
+
+	my $socket = $t->send_code("open('/tmp/m1', 'w'); import time; "
+		. 'time.sleep(9)');
+	wait_until(5, sub { marked_of($t, 'm1') });
+	is(uids(marked_of($t, 'm1'), children($t->daemon_pid)), $>,
+		'shared: one uid for all');
+	close $socket;
+	$t->settle;
+
+	attack($t, 'shared');
+	$t->finish;
+}
+
+Test::More::done_testing();
+
+###############################################################################
+
+# Who can see that file of a run.  The user, who is nobody special, can't look
+# into the run's own directory.
+
+sub marked_of ($t, $marker) {
+	return grep { -e "/proc/$_/root/home/tmp/$marker"
+		&& cmdline($_) !~ /builder/ } descendants($t->daemon_pid);
+}
+
+sub fails ($t, $conf) {
+	my $file = $t->write_file('fails.conf',
+		$t->conf_text('fails', $conf));
+	my $out = `timeout 10 $Test::Codeexec::DAEMON -c $file 2>&1`;
+
+	isnt($? >> 8, 124, 'it does not start');
+	return $out;
+}
+
+# What it logs when the user asks for its state.
+
+sub run_daemon_for ($t, $conf, $answers) {
+	my $file = $t->write_file('peers.conf', $t->conf_text('peers', $conf));
+	unlink $t->dir . '/peers.log';
+	my $pid = $t->spawn('peers.log', $Test::Codeexec::DAEMON, '-c', $file);
+
+	wait_until(20, sub { $t->read_file('peers.log') =~ /ready$/m });
+	is(eval { $t->state('peers'); 1 } // 0, $answers,
+		'an answer, or none');
+	end_process($pid, 'TERM', 5);
+	return $t->read_file('peers.log');
+}
