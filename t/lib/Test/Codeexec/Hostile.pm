@@ -256,12 +256,16 @@ sub left ($self) {
 
 sub count ($self) {
 	my $t = $self->{t};
+	my $host = readlink '/proc/self/ns/mnt';
 	my %count;
 
 	for my $pid (grep { /^\d+$/ } split ' ', $self->pids) {
 		my $what = "$pid " . cmdline($pid);
+		# Those of the host may be others'.
+
 		$count{"mounts of $what"} = Test::Codeexec::Process::slurp(
-			"/proc/$pid/mountinfo") =~ tr/\n//;
+			"/proc/$pid/mountinfo") =~ tr/\n//
+			if readlink("/proc/$pid/ns/mnt") ne $host;
 
 		# nginx may keep a connection more, and close it.
 
