@@ -52,7 +52,7 @@ sub new ($class, $name, $file = {}) {
 	$canary->around($t);
 	note("no canary in $_") for $canary->missing;
 
-	return bless { t => $t, name => $name, canary => $canary,
+	return bless { t => $t, name => $name, aborted => 0, canary => $canary,
 		prelude => slurp("$DIR/prelude.py"),
 		words => $canary->words }, $class;
 }
@@ -193,9 +193,9 @@ sub check_answer ($self, $r, $a) {
 
 ###############################################################################
 
-# The host, after each case
+# The host, after each case.  aborted => how many runs were, on purpose.
 
-sub check_host ($self) {
+sub check_host ($self, %arg) {
 	my $t = $self->{t};
 	my $honest = $t->post('print(6*7)');
 	my @bad;
@@ -208,6 +208,7 @@ sub check_host ($self) {
 	# What takes a moment to go
 
 	my @left;
+	$self->{aborted} += $arg{aborted} // 0;
 	wait_until(10, sub { !(@left = $self->left) });
 	push @bad, @left, $self->{canary}->touched;
 
@@ -246,9 +247,11 @@ sub left ($self) {
 	push @bad, "runs: $state->{runs_started} started, "
 		. "$state->{runs_finished} finished"
 		if $state->{runs_started} != $state->{runs_finished}
-		|| $state->{runs_lost} || $state->{runs_aborted};
+			+ $self->{aborted} || $state->{runs_lost}
+		|| $state->{runs_aborted} != $self->{aborted};
 	push @bad, map { "$_: " . ($now->{$_} // 'gone') . ", was $before->{$_}" }
-		grep { ($now->{$_} // '') ne $before->{$_} } sort keys %$before;
+		grep { my $n = $now->{$_} // -1; /^desc/ ? $n > $before->{$_}
+			: $n != $before->{$_} } sort keys %$before;
 	return @bad;
 }
 
@@ -273,13 +276,12 @@ sub count ($self) {
 			if cmdline($pid) !~ /nginx: worker/;
 	}
 
-	$count{"objects, $_"} = Test::Codeexec::Process::slurp(
-		"/proc/sysvipc/$_") =~ tr/\n// for qw/shm sem msg/;
+	# Of the uids that runs have; no other number is in their range.
 
 	my $uid = $t->base_uid;
-	$count{'keys of runs'} = grep { $_ > $uid && $_ < $uid + 100 }
-		Test::Codeexec::Process::slurp('/proc/key-users')
-		=~ /^\s*(\d+):/mg;
+	$count{"of runs, in $_"} = grep { $_ > $uid && $_ < $uid + 100 }
+		Test::Codeexec::Process::slurp("/proc/$_") =~ /\b(\d+)\b/g
+		for qw{sysvipc/shm sysvipc/sem sysvipc/msg key-users};
 	return \%count;
 }
 
