@@ -276,13 +276,21 @@ sub count ($self) {
 			if cmdline($pid) !~ /nginx: worker/;
 	}
 
-	# Of the uids that runs have; no other number is in their range.
-
 	my $uid = $t->base_uid;
-	$count{"of runs, in $_"} = grep { $_ > $uid && $_ < $uid + 100 }
-		Test::Codeexec::Process::slurp("/proc/$_") =~ /\b(\d+)\b/g
+	$count{"owned by runs, in $_"} = grep { $_ > $uid && $_ < $uid + 100 }
+		owners("/proc/$_")
 		for qw{sysvipc/shm sysvipc/sem sysvipc/msg key-users};
 	return \%count;
+}
+
+# Uids in a table of the kernel: by its head, or in the first column.
+
+sub owners ($file) {
+	my @lines = map { [split] } split /\n/,
+		Test::Codeexec::Process::slurp($file) or return;
+	my ($column) = grep { $lines[0][$_] eq 'uid' } 0 .. $#{ $lines[0] };
+
+	return map { $_->[$column // 0] =~ /^(\d+)/ } @lines;
 }
 
 sub new_log ($self, $name) {
