@@ -19,6 +19,10 @@ use Test::Codeexec::Canary;
 use Test::Codeexec::Process;
 use Test::Codeexec::Real;
 
+# A busy machine takes its time.
+
+$ENV{CODEEXEC_TIMEOUT} // alarm 240;
+
 our $DIR = "$Test::Codeexec::ROOT/t/hostile";
 
 # What every case finds, unless its file says "conf name value".
