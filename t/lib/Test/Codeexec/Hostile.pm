@@ -23,6 +23,7 @@ use Test::Codeexec::Real;
 
 $ENV{CODEEXEC_TIMEOUT} // alarm 240;
 
+our $PATIENCE = 10;
 our $DIR = "$Test::Codeexec::ROOT/t/hostile";
 
 # What every case finds, unless its file says "conf name value".
@@ -213,7 +214,7 @@ sub check_host ($self, %arg) {
 
 	my @left;
 	$self->{aborted} += $arg{aborted} // 0;
-	wait_until(10, sub { !(@left = $self->left) });
+	wait_until($PATIENCE, sub { !(@left = $self->left) });
 	push @bad, @left, $self->{canary}->touched;
 
 	my $log = $self->new_log('codeexec.log');
