@@ -93,4 +93,12 @@ is(join(' ', grep { $_ ne '-' && !$row{$_}
 	|| $_ ne '-' && $row{$_}[1] !~ /^cases/ } sort keys %cases), '',
 	'every case is in the index');
 
+# L11: numbers of processes come again, descriptors of them don't.
+
+my %killing = map { my $text = text(s/^\Q$root\E\///r);
+	$text =~ /\b(?:kill|tgkill|killpg)\s*\(|SYS_t?g?kill\b/ ? ($_ => 1) : () }
+	glob "$root/sandbox/*.c";
+
+is(join(' ', sort keys %killing), '', 'L11: nothing is killed by its number');
+
 done_testing();
