@@ -1,7 +1,7 @@
 # The test suite, to be run inside of the image and with its privileges:
 #
 #     docker build -t codeexec-test -f docker/test.Dockerfile .
-#     docker run --rm … --tmpfs /tmp codeexec-test t/40-hostile.t t/41-isolation.t
+#     docker run --rm … --tmpfs /tmp codeexec-test t/40-hostile-*.t t/41-isolation.t
 #
 # where … are the options that Dockerfile begins with, and --cap-add=KILL for
 # tests that kill a worker of nginx.

@@ -41,8 +41,11 @@ tier_fork(struct slot *slot, const int *fds, unsigned nfds)
 		request.data_size *= 8;
 	}
 
+	/* Each process counts here for as long as a fork() of its own takes,
+	 * even one that the control group will refuse. */
+
 	if (hierarchies_have & HAS_PIDS) {
-		request.processes++;
+		request.processes *= 2;
 	}
 
 	if (spawn_send(z->process.control, &request, sizeof(request), fds,

@@ -208,7 +208,7 @@ my $limits = 'for n in "CPU", "NPROC", "FSIZE", "DATA", "NOFILE", "CORE": '
 my $cpus = `nproc`;
 
 like(ask($limits, timeout_ms => 2000)->{stdout}, qr/\A
-	CPU\ 4\ 4\n NPROC\ 22\ 22\n FSIZE\ 16777216\ 16777216\n
+	CPU\ 4\ 4\n NPROC\ 42\ 42\n FSIZE\ 16777216\ 16777216\n
 	DATA\ 536870912\ 536870912\n NOFILE\ 40\ 40\n CORE\ 1\ 1\n\z/x,
 	'limits of each process, beside those of the run');
 is(ask('print(resource.getrlimit(resource.RLIMIT_CPU)[0])',

@@ -222,7 +222,7 @@ def attack_limits():
     for name, most in (('CORE', core), ('NOFILE', open_files), ('FSIZE', disk),
                        ('CPU', 1 << 20), ('MSGQUEUE', 0), ('NICE', 0), ('RTPRIO', 0),
                        ('MEMLOCK', 1 << 16), ('SIGPENDING', 1024),
-                       ('NPROC', processes + 2), ('STACK', 8 << 20)):
+                       ('NPROC', 2 * (processes + 1)), ('STACK', 8 << 20)):
         number = getattr(resource, 'RLIMIT_' + name)
         soft, hard = resource.getrlimit(number)
         layer.must(0 <= soft <= hard <= most,

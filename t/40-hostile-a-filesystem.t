@@ -1,0 +1,13 @@
+#!/usr/bin/perl
+
+# Copyright (C) The codeexec authors.
+
+# The cases of t/hostile/A-filesystem, each with what must be true after it.
+
+use v5.36;
+
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Codeexec::Hostile;
+
+Test::Codeexec::Hostile->test('A-filesystem');
