@@ -15,7 +15,8 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck openssl postgresql
+TEST_DEPS  := perl cppcheck openssl postgresql binutils
+VM_DEPS    := qemu-system-x86 busybox-static cpio
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
 ROOTFS_DEPS := python3 util-linux mmdebstrap $(if $(SQUASHFS),squashfs-tools)
@@ -33,7 +34,9 @@ CONFDIR    ?= /etc/codeexec
 MODULESDIR ?= /usr/lib/nginx/modules
 SYSTEMDDIR ?= $(PREFIX)/lib/systemd/system
 
-ifdef SANITIZE
+ifdef FAULTS
+BUILD := build/faults
+else ifdef SANITIZE
 BUILD := build/asan
 else ifdef NGINX_SRC
 BUILD := build/$(notdir $(abspath $(NGINX_SRC)))
@@ -51,6 +54,16 @@ HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection
 ifeq ($(shell uname -m),x86_64)
 HARDEN += -fcf-protection
 endif
+ifdef FAULTS
+# Calls of the sandbox that can be made to fail: t/faults/faults.c
+HARDEN      :=
+CFLAGS      := -O1 -g -fno-inline -fno-omit-frame-pointer -fno-optimize-sibling-calls \
+               -DOVERDUE_S=1 -DBACKOFF_MIN_MS=5
+FAULT_CALLS := access close_range \
+    $(shell grep -o 'CALL.[a-z_0-9]*, [-0]' t/faults/faults.c | sed 's/CALL.//; s/,.*//')
+FAULT_LINK  := $(FAULT_CALLS:%=-Wl,--wrap=%)
+endif
+
 # (gcc warns of an unused result even where a cast to void says it is meant;
 # clang warns of macros of libseccomp.)
 WARN   := -Wall -Wextra -Werror -Wformat=2 -Wshadow -Wstrict-prototypes \
@@ -77,9 +90,10 @@ DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown keeper
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
 
-DAEMON_OBJ  := $(DAEMON_SRC:%=$(OBJ)/daemon/%.o)
-BUILDER_OBJ := $(BUILDER_SRC:%=$(OBJ)/builder/%.o)
-PYTHON_OBJ  := $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/python/%.o,$(wildcard $(PYTHON_SRC)/*.c)) \
+FAULT_OBJ    = $(if $(FAULTS),$(OBJ)/$(1)/faults.o)
+DAEMON_OBJ  := $(DAEMON_SRC:%=$(OBJ)/daemon/%.o) $(call FAULT_OBJ,daemon)
+BUILDER_OBJ := $(BUILDER_SRC:%=$(OBJ)/builder/%.o) $(call FAULT_OBJ,builder)
+PYTHON_OBJ  := $(call FAULT_OBJ,python) $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/python/%.o,$(wildcard $(PYTHON_SRC)/*.c)) \
                $(ZYGOTE_SRC:%=$(OBJ)/python/%.o)
 PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/matplotlibrc \
     $(patsubst $(PYTHON_SRC)/%,$(BUILD)/python/%, \
@@ -114,7 +128,7 @@ TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
-.PHONY: all deps run start stop rootfs test asan check bench bench-images install clean help
+.PHONY: all deps run start stop rootfs test asan faults test-vm check bench bench-images install clean help
 
 all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
 	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
@@ -173,19 +187,24 @@ $(OBJ)/python/%.o: $(PYTHON_SRC)/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(PYTHON_CC) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 
+$(OBJ)/%/faults.o: t/faults/faults.c Makefile
+	$(call say,compile)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(PYTHON_CC) -DPROGRAM="'$$(echo $* | sed 's/python/z/; s/\(.\).*/\1/')'" -c -o $@ $<
+
 $(BUILD)/codeexecd: $(DAEMON_OBJ)
 	$(call say,link)
-	$(Q)$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(DAEMON_LIBS)
+	$(Q)$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(FAULT_LINK) $(DAEMON_LIBS)
 
 # Static: it forks for each run, and a fork copies every mapping of a library.
 $(BUILD)/codeexec-builder: $(BUILDER_OBJ)
 	$(call say,link)
-	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^
+	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^ $(FAULT_LINK)
 
 $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
 	$(call say,link)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^
+	$(Q)$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^ $(FAULT_LINK)
 
 $(BUILD)/python/%.py: $(PYTHON_SRC)/%.py
 	$(call say,copy)
@@ -232,6 +251,16 @@ test: ## run the test suite (T=t/10-runcode.t for one file)
 
 asan: ## run the test suite under ASan and UBSan
 	$(MAKE) test SANITIZE=1 T='$(T)'
+
+faults: ## build/faults: a sandbox whose calls can be made to fail, for t/46-faults.t
+	@$(MAKE) --no-print-directory FAULTS=1 build/faults/codeexecd build/faults/codeexec-builder \
+	    $(patsubst $(PYTHON_SRC)/%,build/faults/python/%,$(wildcard $(PYTHON_SRC)/*.py)) \
+	    build/faults/python/_codeexec.abi3.so
+	@chmod -R a+rX build/faults/python
+
+test-vm: ## codeexecd --check and tests in a virtual machine with control groups of version 2
+	$(call built,$(TEST_DEPS) $(VM_DEPS))
+	t/vm/run
 
 check: ## static analysis (ANALYZE=1 adds gcc -fanalyzer, which is slow)
 	cppcheck --quiet --std=c11 --enable=warning,performance --error-exitcode=1 \

@@ -171,14 +171,14 @@ init_main(const struct spawn_build *request, int gate)
 		step = "open " JAIL_HOME;
 	}
 
-	spawn_reply_init(&reply, request->slot, request->serial, step);
-
 	/* The zygote joins us by our pidfd, and the change of fsuid above has
 	 * made us untouchable.  A run can't: its uid is another. */
 
 	if (step == NULL && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) {
-		_exit(1);
+		step = "prctl";
 	}
+
+	spawn_reply_init(&reply, request->slot, request->serial, step);
 
 	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), fds,
 	               step == NULL ? BUILT_FDS : 0) != 0 || step != NULL)

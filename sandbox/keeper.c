@@ -66,19 +66,24 @@ keeper_start(void)
 	}
 
 	n = -1;
+	pid = -1;
 	its[0] = ends[0];
 	its[1] = ends[1];
 
 	/* It must not run the handlers of a program that signals its group. */
 
 	(void) sigfillset(&all);
-	(void) sigprocmask(SIG_SETMASK, &all, &old);
 
-	/* No exit signal: wait() does not see it. */
+	if (sigprocmask(SIG_SETMASK, &all, &old) == 0) {
 
-	pid = clone(keeper_main, stack + STACK_SIZE, CLONE_VM, its);
+		/* No exit signal: wait() does not see it. */
 
-	(void) sigprocmask(SIG_SETMASK, &old, NULL);
+		pid = clone(keeper_main, stack + STACK_SIZE, CLONE_VM, its);
+
+		if (sigprocmask(SIG_SETMASK, &old, NULL) != 0) {
+			pid = -1;
+		}
+	}
 
 	if (pid > 0) {
 

@@ -16,12 +16,12 @@
 int landlock_abi(void);
 
 /*
- * Restricts the calling thread and what it will start: no write outside of
- * /home and the nodes of /dev, no TCP, no signal to a process and no
- * connection to an abstract socket of anybody else, as far as the ABI goes.
- * It must have set no_new_privs.  Returns 0, also where the kernel has
- * nothing to offer, or -1 with errno.
+ * With that version of the ABI, restricts the calling thread and what it will
+ * start: no write outside of /home and the nodes of /dev, no TCP, no signal to
+ * a process and no connection to an abstract socket of anybody else, as far as
+ * the ABI goes.  It must have set no_new_privs.  Returns 0, also where abi is
+ * too old or -1, or -1 with errno.
  */
-int landlock_confine(void);
+int landlock_confine(int abi);
 
 #endif /* CODEEXEC_LANDLOCK_H */

@@ -54,4 +54,6 @@ bool  layers_suffice(void);
 /* probe.c: fills layers by trying; makes one jail and throws it away. */
 void  layers_probe(void);
 
+extern int  layers_landlock;    /* the version of its ABI, or -1 */
+
 #endif /* CODEEXEC_LAYERS_H */

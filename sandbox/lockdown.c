@@ -260,8 +260,8 @@ lockdown_enter(const struct spawn_fork *request, const int *fds,
 		    && (step = enter_home()) == NULL
 		    && (step = set_limits(request)) == NULL
 		    && (step = keeper_start() == 0 ? NULL : "keeper") == NULL
-		    && (step = landlock_confine() == 0 ? NULL : "landlock")
-		        == NULL
+		    && (step = landlock_confine(request->landlock) == 0
+		        ? NULL : "landlock") == NULL
 		    && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, filter)
 		        != 0)
 		{

@@ -7,6 +7,7 @@
 
 #define _GNU_SOURCE
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
@@ -18,7 +19,10 @@
 #include "codeexecd.h"
 
 #define TMPFS_SUPER_MAGIC  0x01021994
-#define OVERDUE_S          10
+
+#ifndef OVERDUE_S
+#define OVERDUE_S  10
+#endif
 
 static void  run_parked(evutil_socket_t fd, short what, void *data);
 static void  slot_park(struct slot *slot);
@@ -49,7 +53,7 @@ make_pipe(struct slot *slot, int i, int *end)
 static int
 slot_fork(struct slot *slot)
 {
-	int       fds[SPAWN_FDS_MAX], sockets[2] = { -1, -1 }, rc;
+	int       fds[SPAWN_FDS_MAX], sockets[2] = { -1, -1 }, rc, error;
 	unsigned  i;
 
 	fds[FORK_JAIL] = slot->jail;
@@ -70,6 +74,8 @@ slot_fork(struct slot *slot)
 		rc = tier_fork(slot, fds, FORK_CGROUPS + i);
 	}
 
+	error = errno;
+
 	slot->control = sockets[0];
 	close_fd(&sockets[1]);
 	close_fd(&fds[FORK_STDOUT]);
@@ -79,8 +85,15 @@ slot_fork(struct slot *slot)
 		(void) fcntl(slot->control, F_SETFL, O_NONBLOCK);
 		(void) event_assign(&slot->parked, loop, slot->control,
 		    EV_READ, run_parked, slot);
+	}
+
+	/* Its other end is closed if nobody has it, and says nothing then. */
+
+	if (rc == 0) {
 		(void) event_add(&slot->parked, NULL);
 	}
+
+	errno = error;
 
 	return rc;
 }
@@ -174,6 +187,7 @@ slot_built(struct slot *slot, const struct spawn_reply *reply, int *fds,
 	slot_state(slot, SLOT_FORKING);
 
 	if (slot_fork(slot) != 0) {
+		log_warn("can't ask for a run: %s", strerror(errno));
 		slot_fail(slot);
 	}
 }

@@ -32,6 +32,8 @@
 
 #define ANSWER_MS  10000
 
+int  layers_landlock = -1;
+
 /* How the steps begin that a builder says it has failed at. */
 
 static const struct {
@@ -302,15 +304,13 @@ probe_limits(void)
 static void
 probe_landlock(void)
 {
-	int  abi;
+	layers_landlock = landlock_abi();
 
-	abi = landlock_abi();
-
-	if (abi < LANDLOCK_ABI_MIN) {
-		layer_missing(LAYER_LANDLOCK, abi < 0 ? "not in this kernel"
-		    : "too old in this kernel");
+	if (layers_landlock < LANDLOCK_ABI_MIN) {
+		layer_missing(LAYER_LANDLOCK, layers_landlock < 0
+		    ? "not in this kernel" : "too old in this kernel");
 	} else {
-		layer_held(LAYER_LANDLOCK, "ABI %d", abi);
+		layer_held(LAYER_LANDLOCK, "ABI %d", layers_landlock);
 	}
 }
 

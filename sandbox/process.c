@@ -26,7 +26,10 @@
 #define NAMESPACES  (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC \
                      | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
+#ifndef BACKOFF_MIN_MS
 #define BACKOFF_MIN_MS  100
+#endif
+
 #define BACKOFF_MAX_MS  10000
 
 #define STOP_SECONDS    5
@@ -211,15 +214,34 @@ enter_pen(int builder)
 }
 
 
+/* Ours is the first: a loop that waits for a child of its own serves nobody. */
+
+static int
+make_sockets(int *sockets)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)
+	    != 0)
+	{
+		return -1;
+	}
+
+	if (fcntl(sockets[0], F_SETFL, O_NONBLOCK) != 0) {
+		(void) close(sockets[0]);
+		(void) close(sockets[1]);
+		return -1;
+	}
+
+	return 0;
+}
+
+
 pid_t
 process_fork(struct process *p, struct clone_args *args, int builder)
 {
 	int    null, sockets[2];
 	pid_t  pid;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets)
-	    != 0)
-	{
+	if (make_sockets(sockets) != 0) {
 		return -1;
 	}
 
@@ -238,7 +260,6 @@ process_fork(struct process *p, struct clone_args *args, int builder)
 	if (pid > 0) {
 		(void) close(sockets[1]);
 		p->control = sockets[0];
-		(void) fcntl(p->control, F_SETFL, O_NONBLOCK);
 		return pid;
 	}
 

@@ -355,10 +355,18 @@ read_output(struct slot *slot, int i)
 
 	/* One buffer in a turn, so that one run can't keep the loop. */
 
-	n = read(slot->output[i], buffer, sizeof(buffer));
+	do {
+		n = read(slot->output[i], buffer, sizeof(buffer));
+	} while (n < 0 && errno == EINTR);
 
 	if (n < 0 && errno == EAGAIN) {
 		return false;
+	}
+
+	/* Whatever is left of it is lost. */
+
+	if (n < 0 && job != NULL) {
+		job->output_cut = true;
 	}
 
 	if (n <= 0) {

@@ -69,6 +69,8 @@ struct spawn_fork {
 	uint32_t  processes;    /* RLIMIT_NPROC */
 	uint32_t  cpu_seconds;  /* RLIMIT_CPU, lowered when the job comes */
 	uint32_t  keep_groups;  /* they can't be given up: rootless.h */
+	int32_t   landlock;     /* ABI; a run does not ask again, so it can't
+	                         * mistake an error for a kernel without it */
 };
 
 

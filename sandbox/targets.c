@@ -160,7 +160,7 @@ targets_text(const char *attack)
 	    "processes", (json_int_t) l->processes,
 	    "open_files", (json_int_t) l->open_files,
 	    "loops", (int) targets_loops(),
-	    "landlock", landlock_abi());
+	    "landlock", layers_landlock);
 
 	text = json_dumps(object, JSON_COMPACT);
 	json_decref(object);

@@ -185,7 +185,11 @@ bind_rootfs(const char *rootfs, const char *path, unsigned long flags)
 	(void) snprintf(source, sizeof(source), "%s/%s", rootfs, path);
 
 	if (lstat(source, &st) != 0) {
-		return;
+		if (errno == ENOENT) {
+			return;
+		}
+
+		die("lstat %s", source);
 	}
 
 	if (S_ISLNK(st.st_mode)) {

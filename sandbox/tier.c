@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "codeexecd.h"
+#include "layers.h"
 #include "rootless.h"
 
 int
@@ -27,10 +28,12 @@ tier_fork(struct slot *slot, const int *fds, unsigned nfds)
 		.open_files = (uint32_t) l->open_files,
 		.processes = (uint32_t) l->processes + 1,  /* the keeper */
 		.cpu_seconds = cgroup_cpu_seconds(l->max_wall_ms),
-		.keep_groups = shared_uid
+		.keep_groups = shared_uid,
+		.landlock = layers_landlock
 	};
 
 	if (z == NULL) {
+		errno = ESRCH;
 		return -1;
 	}
 
@@ -51,9 +54,6 @@ tier_fork(struct slot *slot, const int *fds, unsigned nfds)
 	if (spawn_send(z->process.control, &request, sizeof(request), fds,
 	               nfds) != 0)
 	{
-		log_warn("can't reach the zygote \"%s\" of \"%s\": %s",
-		    tier->config->name, tier->runtime->config->name,
-		    strerror(errno));
 		return -1;
 	}
 

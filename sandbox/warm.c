@@ -314,6 +314,14 @@ zygote_exec(void *data)
 
 	(void) execve(argv[0], argv, envp);
 
+	/* What is not there, or is no program, will not be the next time. */
+
+	if (errno == ENOENT || errno == EACCES || errno == ENOEXEC) {
+		log_warn("the interpreter \"%s\": %s", argv[0],
+		    strerror(errno));
+		_exit(SPAWN_UNFIT);
+	}
+
 	fatal("execve(\"%s\")", argv[0]);
 }
 

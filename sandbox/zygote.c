@@ -154,8 +154,13 @@ zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request)
 
 	prepare(&z);
 
+	/* Nobody waits for a zygote that has not said so. */
+
 	spawn_reply_init(&reply, 0, 0, NULL);
-	(void) spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0);
+
+	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0) != 0) {
+		_exit(1);
+	}
 
 	for ( ;; ) {
 		nfds = SPAWN_FDS_MAX;

@@ -141,8 +141,8 @@ push @mutants, ['memory without a limit', 'cgroup.c',
 		qr/^memory +FAIL .*wanted/m]
 	if -e '/sys/fs/cgroup/memory';
 
-push @mutants, ['no Landlock', 'lockdown.c', 'landlock_confine() == 0',
-	'(1 || landlock_confine() == 0)', qr/^landlock +WARN .*keeper/m]
+push @mutants, ['no Landlock', 'lockdown.c', 'landlock_confine(request->landlock) == 0',
+	'(1 || landlock_confine(request->landlock) == 0)', qr/^landlock +WARN .*keeper/m]
 	if $landlock >= 6;
 
 for my $mutant (@mutants) {
