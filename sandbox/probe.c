@@ -314,8 +314,9 @@ probe_landlock(void)
 	abi = landlock_abi();
 
 	if (abi < LANDLOCK_ABI_MIN) {
-		layer_missing(LAYER_LANDLOCK, abi < 0 ? "not in this kernel"
-		    : "too old in this kernel");
+		layer_missing(LAYER_LANDLOCK, abi >= 0 ? "too old in this kernel"
+		    : errno == EPERM ? "forbidden, as by a container's profile"
+		    : "not in this kernel");
 	} else {
 		layer_held(LAYER_LANDLOCK, "ABI %d", abi);
 	}
