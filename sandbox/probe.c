@@ -148,9 +148,16 @@ make_jail(struct runtime *rt)
 		return;
 	}
 
-	if (spawn_send(control, &go, sizeof(go), NULL, 0) != 0
-	    || runtime_build(&slot) != 0)
-	{
+	if (spawn_send(control, &go, sizeof(go), NULL, 0) != 0) {
+		step_failed("codeexec-builder", errno);
+		return;
+	}
+
+	if (await(control) != 0) {
+		return;
+	}
+
+	if (runtime_build(&slot) != 0) {
 		step_failed("codeexec-builder", errno);
 		return;
 	}
@@ -314,7 +321,8 @@ probe_landlock(void)
 	abi = landlock_abi();
 
 	if (abi < LANDLOCK_ABI_MIN) {
-		layer_missing(LAYER_LANDLOCK, abi >= 0 ? "too old in this kernel"
+		layer_missing(LAYER_LANDLOCK, "%s",
+		    abi >= 0 ? "too old in this kernel"
 		    : errno == EPERM ? "forbidden, as by a container's profile"
 		    : "not in this kernel");
 	} else {

@@ -504,6 +504,17 @@ SKIP: {
 	is($hello, "42\n", 'nested namespaces: runs when allowed')
 		|| diag($log);
 	is($state->{'nested-namespaces'}, 'missing', 'STATE says so');
+
+	# Builders that take their time to change the uid, and nobody who may
+	# trace them meanwhile, as in a container
+
+	my @slow = (@strace, qw/-e trace=setresuid -e
+		inject=setresuid:delay_exit=200000 setpriv --bounding-set
+		-sys_ptrace/, $daemon);
+
+	($code, $log, $hello) = serve($nothing, @slow, '-c', conf('check'));
+	is($hello, "42\n", 'slow builders: runs') || diag($log);
+	unlike($log, qr/warning/, 'slow builders: nothing to warn of');
 }
 
 $t->done_testing;
