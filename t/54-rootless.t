@@ -24,6 +24,9 @@ use constant RANGE => [500000, 6000000];
 
 my ($stage, $dir) = @ARGV;
 
+$ENV{CODEEXEC_TIMEOUT} //= 300;
+alarm $ENV{CODEEXEC_TIMEOUT};
+
 prepare_as_root() if $> == 0;
 
 plan(skip_all => 'this test is started by root') if ($stage // '') ne 'user';
@@ -208,7 +211,7 @@ sub attack ($t, $name) {
 	my $begin = time;
 	my $r = $t->post('while True: pass', timeout => 0.5);
 	is($r->status, 504, "$name: a loop is ended");
-	cmp_ok(time - $begin, '<', 5, "$name: in time");
+	cmp_ok(time - $begin, '<', 15, "$name: in time");
 
 	is($t->output(<<~'EOP'), '', "$name: something that would stay");
 		import os, time

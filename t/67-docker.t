@@ -137,9 +137,12 @@ checked($container, 'container');
 
 my (undef, $status) = in($container, 'bash', '-c',
 	'grep -h "" /proc/[0-9]*/status');
-my %caps = map { $_ => 1 } $status =~ /^CapBnd:\s*(\w+)/mg;
-is(join(' ', sort keys %caps), '0000000000000000 00000000002000c5',
-	'five capabilities, and none for runs');
+my %caps;
+$caps{$1}{$2} = 1 while $status =~ /^Name:\s*(\S+).*?^CapEff:\s*(\w+)/msg;
+is(join(' ', sort keys %{ $caps{codeexecd} }), '00000000002000c5',
+	'codeexecd has five capabilities');
+is(join(' ', sort keys %{ $caps{nginx} }), '0000000000000000',
+	'nginx has none');
 unlike($status, qr/^NoNewPrivs:\s*0/m, 'no new privileges for anybody');
 unlike($status, qr/^Seccomp:\s*0/m, 'a filter for everybody');
 isnt((in($container, 'touch', '/usr/x'))[0], 0, 'the image is read-only');
