@@ -48,28 +48,37 @@ die(const char *fmt, ...)
 }
 
 
-/* Says "ready" and waits until codeexecd has done its part. */
-
 static void
-rendezvous(const char *what)
+say_done(const char *what)
 {
-	unsigned            nfds = 0;
 	struct spawn_reply  reply;
 
 	spawn_reply_init(&reply, 0, 0, NULL);
 
-	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0) != 0
-	    || spawn_recv(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, &nfds,
-	                  0) <= 0)
+	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0) != 0)
 	{
 		die("%s", what);
 	}
 }
 
 
+static void
+wait_for_maps(void)
+{
+	unsigned            nfds = 0;
+	struct spawn_reply  reply;
+
+	if (spawn_recv(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, &nfds, 0)
+	    <= 0)
+	{
+		die("maps");
+	}
+}
+
+
 /*
  * From here on the builder is root in its own user namespace only.  Its maps
- * can't be written from inside: codeexecd does it between the two calls.
+ * can't be written from inside: codeexecd does it when it hears of us first.
  */
 
 static void
@@ -79,7 +88,8 @@ give_up_root(void)
 		die("unshare");
 	}
 
-	rendezvous("maps");
+	say_done("unshare");
+	wait_for_maps();
 
 	if (setresgid(0, 0, 0) != 0 || setresuid(0, 0, 0) != 0) {
 		die("setresuid");
@@ -97,6 +107,8 @@ give_up_root(void)
 	if (sethostname("sandbox", 7) != 0) {
 		die("sethostname");
 	}
+
+	say_done("setresuid");
 }
 
 

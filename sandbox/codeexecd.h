@@ -268,17 +268,19 @@ void   process_reap_all(void);
 
 /* runtime.c: a builder and its zygotes, one set for each language
  *
- *            started          it has new namespaces, maps are written
- *   DOWN --------------> ENTERING --------------------------------> UP
- *    ^                      |                                       |
- *    +------ back off ------+---------------------------------------+
- *                        the builder or its socket is gone
+ *         started       in new namespaces     root is given up
+ *   DOWN ---------> ENTERING ---------> MAPPED ---------------> UP
+ *    ^                 |                  |                      |
+ *    +---- back off ---+------------------+----------------------+
+ *                   the builder or its socket is gone
  *
  * A zygote that dies alone is started again; its parked runs live on, since
  * they are children of codeexecd.
  */
 
-enum runtime_state { RUNTIME_DOWN, RUNTIME_ENTERING, RUNTIME_UP };
+enum runtime_state {
+	RUNTIME_DOWN, RUNTIME_ENTERING, RUNTIME_MAPPED, RUNTIME_UP
+};
 
 TAILQ_HEAD(job_queue, job);
 

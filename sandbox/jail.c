@@ -120,12 +120,13 @@ make_home(void)
  * the run leaves behind. */
 
 static _Noreturn void
-init_sleep(int fuse)
+init_sleep(const struct spawn_build *request, int fuse)
 {
 	uint64_t  n;
 
 	if (dup2(fuse, 0) != 0 || close_range(1, ~0U, 0) != 0
-	    || privileges_drop() != 0
+	    || (request->uid == 0 ? privileges_shield() : privileges_drop())
+	        != 0
 	    || privileges_strict() != 0)
 	{
 		_exit(1);
@@ -172,7 +173,8 @@ init_main(const struct spawn_build *request, int gate)
 	}
 
 	/* The zygote joins us by our pidfd, and the change of fsuid above has
-	 * made us untouchable.  A run can't: its uid is another. */
+	 * made us untouchable.  A run can't: its uid is another, or else it
+	 * has fewer capabilities. */
 
 	if (step == NULL && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) {
 		step = "prctl";
@@ -186,7 +188,7 @@ init_main(const struct spawn_build *request, int gate)
 		_exit(1);
 	}
 
-	init_sleep(fds[BUILT_FUSE]);
+	init_sleep(request, fds[BUILT_FUSE]);
 }
 
 

@@ -50,7 +50,7 @@ struct layer  layers[LAYERS] = {
 	    "use a kernel that lets a process give up capabilities and set "
 	    "no_new_privs, and no profile that forbids prctl and capset" },
 
-	[LAYER_UIDS] = { "uids", true, true,
+	[LAYER_UIDS] = { "uids", true, false,
 	    "start codeexecd with CAP_SETUID and CAP_SETGID; without root, "
 	    "install newuidmap and give its user a range in /etc/subuid and "
 	    "/etc/subgid" },

@@ -59,7 +59,11 @@ is_peer(int fd)
 		}
 	}
 
-	log_warn("refused a connection from uid %u", (unsigned) peer.uid);
+	if (uid == (uid_t) -1) {
+		log_warn("refused a connection from another user");
+	} else {
+		log_warn("refused a connection from uid %u", (unsigned) uid);
+	}
 
 	return false;
 }

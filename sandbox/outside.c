@@ -232,6 +232,14 @@ look_at_status(const struct slot *slot, pid_t pid)
 		    (unsigned) slot_uid(slot));
 	}
 
+	/* Who shares the uid of codeexecd can't give up its groups either. */
+
+	if (!layers[LAYER_UIDS].missing
+	    && strstr(text, "\nGroups:\t \n") == NULL)
+	{
+		check_breach(LAYER_UIDS, "a run that has other groups, too");
+	}
+
 	for (i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
 		char  line[64];
 

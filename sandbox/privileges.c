@@ -42,14 +42,16 @@ static const struct sock_filter  strict[] = {
 };
 
 
-int
-privileges_drop(void)
+static int
+drop(uint32_t permitted)
 {
 	int                             cap;
 	struct __user_cap_header_struct header = {
 		.version = _LINUX_CAPABILITY_VERSION_3
 	};
-	struct __user_cap_data_struct   none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+	struct __user_cap_data_struct   sets[2] = {
+		{ .permitted = permitted }, { .permitted = 0 }
+	};
 
 	/* The kernel knows the last capability; it says EINVAL after it. */
 
@@ -62,13 +64,27 @@ privileges_drop(void)
 	}
 
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0
-	    || syscall(SYS_capset, &header, none) != 0
+	    || syscall(SYS_capset, &header, sets) != 0
 	    || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 	{
 		return -1;
 	}
 
 	return 0;
+}
+
+
+int
+privileges_drop(void)
+{
+	return drop(0);
+}
+
+
+int
+privileges_shield(void)
+{
+	return drop(1u << CAP_NET_BIND_SERVICE);
 }
 
 

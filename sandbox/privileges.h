@@ -13,6 +13,14 @@
 int privileges_drop(void);
 
 /*
+ * The same for a process that untrusted ones of its uid must not look into:
+ * one capability stays permitted that gives no power here and is never in
+ * force.  For who has none the kernel then refuses ptrace() and all that asks
+ * for the same right, /proc/PID/exe and /proc/PID/mem among it.
+ */
+int privileges_shield(void);
+
+/*
  * Gives up every system call but read(), write(), exit() and rt_sigreturn():
  * seccomp's strict mode, or a filter that says the same where filters of a
  * container or a service manager are in force, beside which there is no

@@ -111,6 +111,29 @@ await(int control)
 }
 
 
+/* As who forks a zygote will: process.c. */
+
+static void
+probe_enter(int pidfd)
+{
+	int    status;
+	pid_t  pid;
+
+	pid = fork();
+
+	if (pid == 0) {
+		_exit(setns(pidfd, CLONE_NEWPID) == 0 ? 0 : errno);
+	}
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
+		step_failed("setns", EIO);
+
+	} else if (WEXITSTATUS(status) != 0) {
+		step_failed("setns", WEXITSTATUS(status));
+	}
+}
+
+
 static void
 make_jail(struct runtime *rt)
 {
@@ -127,14 +150,23 @@ make_jail(struct runtime *rt)
 		return;
 	}
 
-	if (spawn_send(control, &go, sizeof(go), NULL, 0) != 0
-	    || runtime_build(&slot) != 0)
-	{
+	if (spawn_send(control, &go, sizeof(go), NULL, 0) != 0) {
 		step_failed("codeexec-builder", errno);
 		return;
 	}
 
-	(void) await(control);
+	if (await(control) != 0) {
+		return;
+	}
+
+	if (runtime_build(&slot) != 0) {
+		step_failed("codeexec-builder", errno);
+		return;
+	}
+
+	if (await(control) == 0) {
+		probe_enter(rt->builder.pidfd);
+	}
 }
 
 
@@ -159,24 +191,6 @@ probe_jail(void)
 	(void) waitid(P_PIDFD, (id_t) rt.builder.pidfd, &info, WEXITED);
 	close_fd(&rt.builder.pidfd);
 	close_fd(&rt.builder.control);
-}
-
-
-/* Children of ours are born in the pen and we come back from it: tier.c. */
-
-static void
-probe_return(void)
-{
-	int  self;
-
-	self = (int) syscall(SYS_pidfd_open, getpid(), 0);
-
-	if (self < 0 || setns(self, CLONE_NEWPID) != 0) {
-		layer_missing(LAYER_NAMESPACES, "back to our own pid "
-		    "namespace: %s", strerror(errno));
-	}
-
-	close_fd(&self);
 }
 
 
@@ -307,8 +321,10 @@ probe_landlock(void)
 	layers_landlock = landlock_abi();
 
 	if (layers_landlock < LANDLOCK_ABI_MIN) {
-		layer_missing(LAYER_LANDLOCK, layers_landlock < 0
-		    ? "not in this kernel" : "too old in this kernel");
+		layer_missing(LAYER_LANDLOCK, "%s",
+		    layers_landlock >= 0 ? "too old in this kernel"
+		    : errno == EPERM ? "forbidden, as by a container's profile"
+		    : "not in this kernel");
 	} else {
 		layer_held(LAYER_LANDLOCK, "ABI %d", layers_landlock);
 	}
@@ -351,15 +367,10 @@ layers_probe(void)
 	    (unsigned long long) l->disk >> 20,
 	    (unsigned long long) l->inodes);
 
-	if (shared_uid) {
-		layer_missing(LAYER_UIDS, "all runs have the uid of codeexecd: "
-		    "%s", shared_uid_why);
-	} else {
-		layer_held(LAYER_UIDS, "%llu to %llu, one for each run",
-		    (unsigned long long) config.uids + 1,
-		    (unsigned long long) (config.uids
-		        + config.runtimes * (config.slots + 1) - 1));
-	}
+	layer_held(LAYER_UIDS, "%llu to %llu, one for each run",
+	    (unsigned long long) config.uids + 1,
+	    (unsigned long long) (config.uids
+	        + config.runtimes * (config.slots + 1) - 1));
 
 	if (filter_fd >= 0) {
 		probe_jail();
@@ -373,7 +384,14 @@ layers_probe(void)
 		probe_jail();
 	}
 
-	probe_return();
+	/* Root has no way without; others do with the one uid they have. */
+
+	if (shared_uid && !layers[LAYER_UIDS].missing) {
+		layers[LAYER_UIDS].dispensable = true;
+		layer_missing(LAYER_UIDS, "all runs have the uid of codeexecd: "
+		    "%s", shared_uid_why);
+	}
+
 	probe_process();
 	probe_limits();
 	probe_landlock();

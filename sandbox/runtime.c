@@ -101,15 +101,6 @@ builder_exited(evutil_socket_t fd, short what, void *data)
 static void
 builder_entered(struct runtime *rt, struct spawn_reply *reply)
 {
-	unsigned  i;
-
-	/* It has said itself why it can't. */
-
-	if (reply->error != 0) {
-		builder_down(rt);
-		return;
-	}
-
 	if (builder_maps(rt) != 0
 	    || spawn_send(rt->builder.control, reply, sizeof(*reply), NULL, 0)
 	        != 0)
@@ -119,6 +110,18 @@ builder_entered(struct runtime *rt, struct spawn_reply *reply)
 		builder_down(rt);
 		return;
 	}
+
+	rt->state = RUNTIME_MAPPED;
+}
+
+
+/* While it changes its uid nobody can enter its namespaces who may not trace
+ * any process of the machine. */
+
+static void
+builder_ready(struct runtime *rt)
+{
+	unsigned  i;
 
 	rt->state = RUNTIME_UP;
 
@@ -154,9 +157,21 @@ builder_message(evutil_socket_t fd, short what, void *data)
 			return;
 		}
 
+		/* It has said itself why it can't. */
+
+		if (rt->state != RUNTIME_UP && reply.error != 0) {
+			builder_down(rt);
+			return;
+		}
+
 		if (rt->state == RUNTIME_ENTERING) {
 			builder_entered(rt, &reply);
 			return;
+		}
+
+		if (rt->state == RUNTIME_MAPPED) {
+			builder_ready(rt);
+			continue;
 		}
 
 		if (reply.slot < config.slots) {

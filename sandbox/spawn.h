@@ -42,7 +42,8 @@
 struct spawn_build {
 	uint32_t  slot;
 	uint32_t  serial;       /* echoed; tells late answers from new ones */
-	uint32_t  uid;          /* in the pen, of the run: uid and gid */
+	uint32_t  uid;          /* in the pen, of the run: uid and gid; 0 is
+	                         * that of the init */
 	uint64_t  disk;         /* bytes of the private tmpfs */
 	uint32_t  inodes;
 	uint32_t  may_nest;     /* the user namespaces ban is not to be had */

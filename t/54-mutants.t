@@ -110,7 +110,7 @@ my @mutants = (
 	['nested namespaces', 'jail.c',
 		'request->may_nest ? NULL : forbid_nesting()', 'NULL',
 		qr/^nested-namespaces +FAIL .*made from outside/m],
-	['a uid for all', 'jail.c', 'request->slot + 1', '1',
+	['a uid for all', 'runtime.c', 'shared_uid ? 0 : slot->index + 1', '1',
 		qr/not locked down/],
 	['capabilities', 'lockdown.c', 'if (privileges_drop() != 0)',
 		'if (0)', qr/not locked down/],
