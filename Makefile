@@ -15,7 +15,10 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck openssl postgresql
+TEST_DEPS  := perl cppcheck openssl postgresql \
+              python3-scipy python3-sympy python3-sklearn python3-statsmodels python3-networkx \
+              python3-seaborn python3-plotly python3-pil python3-lxml python3-openpyxl \
+              python3-requests
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
 ROOTFS_DEPS := python3 util-linux mmdebstrap $(if $(SQUASHFS),squashfs-tools)
