@@ -117,7 +117,7 @@ TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
-.PHONY: all deps run start stop rootfs test asan check bench bench-images soak install clean help
+.PHONY: all deps run start stop rootfs test asan check bench bench-images bench-layers soak install clean help
 
 all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
 	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
@@ -258,6 +258,11 @@ bench: ## measure (QUICK=1: a first impression)
 	@$(MAKE) -s $(BUILD)/bench/load $(BUILD)/bench/spawn $(BUILD)/bench/floor
 	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/run
 	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/images
+
+bench-layers: ## measure what each layer of the sandbox costs (BEFORE=build of an older one, QUICK=1)
+	$(call built)
+	@$(MAKE) -s $(BUILD)/bench/load
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) BEFORE=$(BEFORE) bench/layers
 
 soak: ## 100,000 runs, hostile ones among them, and whether anything grows (RUNS=, CLIENTS=)
 	$(call built)
