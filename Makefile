@@ -264,9 +264,10 @@ bench-layers: ## measure what each layer of the sandbox costs (BEFORE=build of a
 	@$(MAKE) -s $(BUILD)/bench/load
 	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) BEFORE=$(BEFORE) bench/layers
 
-soak: ## 100,000 runs, hostile ones among them, and whether anything grows (RUNS=, CLIENTS=)
+soak: ## 100,000 runs, hostile ones among them, and whether anything grows (RUNS=, CLIENTS=, SHARED=1)
 	$(call built)
-	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) RUNS=$(RUNS) CLIENTS=$(CLIENTS) bench/soak
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) RUNS=$(RUNS) CLIENTS=$(CLIENTS) \
+	    SHARED=$(SHARED) bench/soak
 
 bench-images: ## measure images only
 	$(call built,$(BENCH_DEPS))
