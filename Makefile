@@ -15,7 +15,10 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap
+TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap \
+              python3-scipy python3-sympy python3-sklearn python3-statsmodels python3-networkx \
+              python3-seaborn python3-plotly python3-pil python3-lxml python3-openpyxl \
+              python3-requests
 VM_DEPS    := qemu-system-x86 busybox-static cpio
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
@@ -128,7 +131,8 @@ TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
-.PHONY: all deps run start stop rootfs test asan faults test-vm check bench bench-images install clean help
+.PHONY: all deps run start stop rootfs test asan faults test-vm soak check bench bench-images \
+        bench-layers install clean help
 
 all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
 	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
@@ -284,6 +288,16 @@ bench: ## measure (QUICK=1: a first impression)
 	@$(MAKE) -s $(BUILD)/bench/load $(BUILD)/bench/spawn $(BUILD)/bench/floor
 	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/run
 	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/images
+
+bench-layers: ## measure what each layer of the sandbox costs (BEFORE=build of an older one, QUICK=1)
+	$(call built)
+	@$(MAKE) -s $(BUILD)/bench/load
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) BEFORE=$(BEFORE) bench/layers
+
+soak: ## 100,000 runs, hostile ones among them, and whether anything grows (RUNS=, CLIENTS=, SHARED=1)
+	$(call built)
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) RUNS=$(RUNS) CLIENTS=$(CLIENTS) \
+	    SHARED=$(SHARED) bench/soak
 
 bench-images: ## measure images only
 	$(call built,$(BENCH_DEPS))

@@ -149,6 +149,9 @@ def finish(code):
     return code
 
 
+# The program, once it has come.
+text = None
+
 REHEARSAL = b"""
 def function(value):
     return '%s' % value
@@ -156,10 +159,32 @@ print(function(1), file=output)
 """
 
 
+class ProgramFile:
+    """Writes the program to its file when somebody is going to read it.
+
+    Processes that multiprocessing starts anew, rather than forks, load the
+    program from __file__.  It is not there otherwise: the directory that a run
+    begins in is empty.
+    """
+
+    READERS = ('multiprocessing.popen_spawn_posix',
+               'multiprocessing.popen_forkserver')
+
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name in cls.READERS and text is not None:
+            try:
+                with open(os.path.join(HOME, NAME), 'xb') as file:
+                    file.write(text)
+            except OSError:
+                pass
+
+
 def set_up():
     """In the zygote: what every run has in common."""
     open_streams()
     sys.path.insert(0, HOME)
+    sys.meta_path.insert(0, ProgramFile)
 
 
 def settle():
@@ -191,7 +216,8 @@ def prepare():
 
 def begin(source, variables, arguments):
     """The program's code and globals, or the exit code if it is no program."""
-    global main
+    global main, text
+    text = source
     linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
     sys.argv = [NAME] + (json.loads(arguments) if arguments else [])
     main = make_main(json.loads(variables) if variables else {})
