@@ -191,10 +191,19 @@ for my $less (
 for my $test (qw/31-python 32-limits 33-truth 40-hostile 41-isolation
 	42-abort 44-files 45-random/)
 {
-	my ($code, $out) = docker('run', '--rm', '--network', 'none', @options,
-		'--cap-add=KILL', '--tmpfs', '/tmp', 'codeexec-test',
-		"t/$test.t");
-	is($code, 0, "in the container: $test") || diag($out);
+	my ($code, $out);
+
+	# Many of them measure time, and the machine may have been busy.
+
+	for my $try (1, 2) {
+		($code, $out) = docker('run', '--rm', '--network', 'none',
+			@options, '--cap-add=KILL', '--tmpfs', '/tmp',
+			'codeexec-test', "t/$test.t");
+		last if $code == 0;
+		diag("$test, try $try: $out");
+	}
+
+	is($code, 0, "in the container: $test");
 	note($out =~ /^(Files=.*)/m);
 }
 
