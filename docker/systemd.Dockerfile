@@ -2,8 +2,9 @@
 # t/67-docker.t tests the units with, and nothing to be used in service.
 #
 #     docker build -t codeexec-systemd -f docker/systemd.Dockerfile .
-#     docker run -d --privileged --cgroupns=host --tmpfs /run --tmpfs /tmp \
-#         -v /sys/fs/cgroup:/sys/fs/cgroup codeexec-systemd
+#     docker run -d --cap-add=SYS_ADMIN --cap-add=DAC_READ_SEARCH --cap-add=SYS_PTRACE \
+#         --cap-add=NET_ADMIN --security-opt seccomp=unconfined --cgroupns=host \
+#         --tmpfs /run --tmpfs /tmp -v /sys/fs/cgroup:/sys/fs/cgroup codeexec-systemd
 
 ARG IMAGE=codeexec
 FROM $IMAGE
@@ -14,10 +15,11 @@ RUN apt-get update \
 
 # Debian's nginx and its unit, with the server of the container.
 
-RUN sed -e 's|/run/nginx/nginx.pid|/run/nginx.pid|; s|/run/nginx/|/var/lib/nginx/|; s|/dev/stdout|/var/log/nginx/access.log|; s|stderr notice|/var/log/nginx/error.log|' \
+RUN sed -e 's|^worker_processes|user www-data;\n&|; s|/run/nginx/nginx.pid|/run/nginx.pid|; s|/run/nginx/|/var/lib/nginx/|; s|/dev/stdout|/var/log/nginx/access.log|; s|stderr notice|/var/log/nginx/error.log|' \
         /etc/codeexec/nginx.conf >/etc/nginx/nginx.conf \
     && systemctl enable codeexecd.socket codeexecd.service nginx.service
 
+ENV container=docker
 HEALTHCHECK NONE
 STOPSIGNAL SIGRTMIN+3
 ENTRYPOINT ["/sbin/init"]

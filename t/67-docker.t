@@ -155,9 +155,13 @@ is(exit_code($container), 0, 'it ends well') || diag(logs($container));
 for my $victim (qw/codeexecd nginx/) {
 	my $container = start('codeexec', @options);
 	wait_until(60, sub { is_healthy($container) });
-	in($container, 'bash', '-c', "for p in /proc/[0-9]*; do "
-		. "[ \"\$(cat \$p/comm)\" = $victim ] && "
-		. "setpriv --reuid=\$(stat -c %u \$p) kill -9 \${p#/proc/} && break; done");
+	in($container, 'bash', '-c', <<~'EOS', '-', $victim);
+		for p in /proc/[0-9]*; do
+			[ "$(cat $p/comm)" = "$1" ] || continue
+			setpriv --reuid="$(stat -c %u $p)" bash -c "kill -9 ${p#/proc/}"
+			break
+		done
+		EOS
 	ok(wait_until(20, sub { !running($container) }),
 		"$victim dies: the container ends");
 	isnt(exit_code($container), 0, "$victim dies: as a failure");
@@ -166,31 +170,40 @@ for my $victim (qw/codeexecd nginx/) {
 # What is taken away must keep it from starting
 
 for my $less (
-	[namespaces => '--cap-add=SYS_ADMIN'],
-	[uids => '--cap-add=SETUID'],
-	['namespaces|root' => '--security-opt seccomp=docker/seccomp.json'],
+	[qr/the layer "namespaces" is missing/, '--cap-add=SYS_ADMIN'],
+	[qr/Operation not permitted/, '--cap-add=SETUID'],
+	[qr/the layer "root" is missing/,
+		'--security-opt seccomp=docker/seccomp.json'],
 ) {
-	my ($layer, $option) = @$less;
+	my ($why, $option) = @$less;
 	my @less = split ' ', "@options" =~ s/\Q$option\E//r;
 	my $container = start('codeexec', @less);
 
 	ok(wait_until(30, sub { !running($container) }),
 		"without $option: it ends");
 	isnt(exit_code($container), 0, "without $option: as a failure");
-	like(logs($container), qr/the layer "(?:$layer)" is missing|can't/,
-		"without $option: says why");
+	like(logs($container), $why, "without $option: says why");
 	note(logs($container));
 }
 
 # The tests, with its privileges; KILL is for those that kill a worker of nginx
 
-for my $test (qw/30-run 31-python 32-limits 33-truth 40-hostile 41-isolation
-	42-abort 43-zygote 44-files 45-random 60-mixed/)
+for my $test (qw/31-python 32-limits 33-truth 40-hostile 41-isolation
+	42-abort 44-files 45-random/)
 {
-	my ($code, $out) = docker('run', '--rm', '--network', 'none', @options,
-		'--cap-add=KILL', '--tmpfs', '/tmp', 'codeexec-test',
-		"t/$test.t");
-	is($code, 0, "in the container: $test") || diag($out);
+	my ($code, $out);
+
+	# Many of them measure time, and the machine may have been busy.
+
+	for my $try (1, 2) {
+		($code, $out) = docker('run', '--rm', '--network', 'none',
+			@options, '--cap-add=KILL', '--tmpfs', '/tmp',
+			'codeexec-test', "t/$test.t");
+		last if $code == 0;
+		diag("$test, try $try: $out");
+	}
+
+	is($code, 0, "in the container: $test");
 	note($out =~ /^(Files=.*)/m);
 }
 
@@ -201,9 +214,11 @@ SKIP: {
 		if !-w '/sys/fs/cgroup' || !-d '/sys/fs/cgroup/systemd'
 			&& !-e '/sys/fs/cgroup/cgroup.controllers';
 
-	my $container = start('codeexec-systemd', '--privileged',
-		'--cgroupns=host', '--tmpfs', '/run', '--tmpfs', '/tmp',
-		'-v', '/sys/fs/cgroup:/sys/fs/cgroup');
+	my ($documented) = Test::Codeexec::Process::slurp(
+		'docker/systemd.Dockerfile') =~ s/^# ?//mgr
+		=~ /docker run -d (.*?) codeexec-systemd$/ms;
+	my $container = start('codeexec-systemd',
+		split ' ', $documented =~ s/\\\n//gr);
 	ok(wait_until(60, sub { is_healthy($container) }), 'units: healthy')
 		|| diag((in($container, 'journalctl', '-u', 'codeexecd*'))[1]);
 	answers($container, 'units');
