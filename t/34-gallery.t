@@ -92,6 +92,10 @@ sub load ($file) {
 
 sub installed ($module) {
 	state %known;
+	my $rootfs = $ENV{CODEEXEC_ROOTFS};
+
+	return -e "$rootfs/usr/lib/python3/dist-packages/$module" ? 'yes' : 'no'
+		if defined $rootfs;
 	return $known{$module} //= system($python, '-Ic',
 		'import importlib.util as u, sys; '
 		. 'sys.exit(u.find_spec(sys.argv[1]) is None)', $module) == 0
