@@ -9,10 +9,9 @@ package Test::Codeexec::Hostile;
 use v5.36;
 
 use Digest::SHA qw/sha256_hex/;
-use Fcntl ();
 use JSON::PP ();
 use Test::More;
-use Time::HiRes qw/sleep time/;
+use Time::HiRes qw/time/;
 
 use Test::Codeexec;
 use Test::Codeexec::Canary;
