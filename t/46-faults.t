@@ -399,7 +399,8 @@ sub try ($site, $error, $times, $skip, $trigger) {
 	my $hit = wait_until(10, sub { $faults->hits });
 	push @answers, map { job("more-$_") } 1 .. 2 if $times > 1;
 
-	my $hits = $faults->hits;
+	$faults->disarm if $times > 1;
+
 	my @wrong = after($log, \@answers);
 
 	push @wrong, 'not reached' if !$hit;
