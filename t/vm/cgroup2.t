@@ -27,7 +27,7 @@ alarm($ENV{CODEEXEC_TIMEOUT} // 600);
 my $t = Test::Codeexec::Real->new->has('daemon');
 
 $t->run_daemon(timeout => 120, conf => { runs => 2, queue_timeout => '60s',
-	limits => { wall => '60s', max_wall => '60s', memory => '64mb',
+	limits => { wall => '60s', max_wall => '60s', memory => '96mb', disk => '32mb',
 		processes => 20, cpus => 0.5 },
 	runtime => { python => { tier => { base => { spare => 1 } } } } });
 
@@ -67,7 +67,7 @@ my ($group) = Test::Codeexec::Process::slurp("/proc/$pid/cgroup")
 	=~ /^0::(.*)/m;
 like($group, qr{/codeexec-test-$$-codeexec/slot-\d+$}, 'a group of its own');
 
-my %wanted = ('memory.max' => 64 << 20, 'memory.oom.group' => 1,
+my %wanted = ('memory.max' => 96 << 20, 'memory.oom.group' => 1,
 	'pids.max' => 21, 'cpu.max' => '50000 100000');
 $wanted{'memory.swap.max'} = 0 if -e "$root$group/memory.swap.max";
 
