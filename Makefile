@@ -251,7 +251,7 @@ rootfs: ## build a rootfs for the runs (ROOTFS=build/rootfs, SQUASHFS=1)
 
 test: ## run the test suite (T=t/10-runcode.t for one file)
 	$(call built,$(TEST_DEPS))
-	env $(TEST_ENV) prove -j1 $(T)
+	env $(TEST_ENV) prove -j1 --timer $(T)
 
 asan: ## run the test suite under ASan and UBSan
 	$(MAKE) test SANITIZE=1 T='$(T)'

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/keyctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -243,12 +245,29 @@ check(const char *path)
 }
 
 
+/* The session keyring of whoever starts us has keys, and runs would inherit
+ * it.  The policy has no keyctl() for them; this is the second lock. */
+
+static void
+leave_keyring(void)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0
+	    && errno != ENOSYS)
+	{
+		log_warn("can't leave the session keyring: %s",
+		    strerror(errno));
+	}
+}
+
+
 static int
 serve(const char *pid_path)
 {
 	if (begin() != 0) {
 		return 1;
 	}
+
+	leave_keyring();
 
 	clients_listen(inherited);
 	rootless_enter();
