@@ -90,6 +90,10 @@ struct limits {
 	uint64_t      files;          /* number of files returned */
 	uint64_t      code;           /* size of the program accepted */
 	uint64_t      input;          /* of variables, and of stdin */
+	uint64_t      put;            /* files placed for a program */
+	uint64_t      put_size;       /* of all of them */
+	uint64_t      results;        /* shown by a program */
+	uint64_t      results_size;   /* of all of them */
 	uint64_t      inodes;
 	uint64_t      processes;
 	uint64_t      open_files;
@@ -406,6 +410,7 @@ struct slot {
 	int               run;           /* pidfd */
 	int               keeper;        /* pidfd, beside the run: keeper.h */
 	int               home;          /* working directory */
+	int               results;       /* file in the same tmpfs */
 	int               fuse;          /* timerfd: its init ends with it */
 	int               control;
 	int               output[2];     /* read ends of stdout and stderr */
@@ -480,12 +485,11 @@ struct job {
 	struct tier       *tier;
 	struct slot       *slot;         /* while it runs */
 	struct event       timer;        /* queue time-out, then the deadline */
-	struct evbuffer   *code;
-	struct evbuffer   *vars;
-	struct evbuffer   *args;
+	struct evbuffer   *text[TEXTS];  /* as spawn.h has them */
 	struct evbuffer   *input;
 	struct evbuffer   *output[2];
 	struct names       collect;      /* patterns */
+	unsigned           put;          /* files in text[TEXT_FILES] */
 	char               id[ID_MAX + 1];
 	uint64_t           timeout_ms;
 	uint64_t           submitted;
@@ -493,6 +497,8 @@ struct job {
 	bool               timed_out;
 	bool               output_cut;   /* stdout or stderr */
 	bool               files_cut;    /* one was left out for a limit */
+	bool               shows;        /* results are asked for */
+	bool               results_cut;
 };
 
 struct counters {
@@ -513,6 +519,14 @@ extern bool             stopping;
 struct job  *job_new(struct client *client);
 void         job_free(struct job *job);
 
+/* Queues or starts it; answers by itself, now or later. */
+void         job_submit(struct job *job, struct runtime *rt);
+void         job_abort(struct job *job);
+void         jobs_dispatch(void);
+void         jobs_refuse(void);          /* those that wait */
+
+/* parse.c */
+
 /*
  * Reads the JOB object into job and its language, room for LANGUAGE_MAX + 1
  * characters.  Returns NULL, or what is wrong with it.
@@ -520,11 +534,10 @@ void         job_free(struct job *job);
 const char  *job_parse(struct job *job, struct evbuffer *json,
                  char *language);
 
-/* Queues or starts it; answers by itself, now or later. */
-void         job_submit(struct job *job, struct runtime *rt);
-void         job_abort(struct job *job);
-void         jobs_dispatch(void);
-void         jobs_refuse(void);          /* those that wait */
+/* The frame PUT of size bytes whose payload is the last of TEXT_FILES: returns
+ * NULL, or what is wrong with it. */
+const char  *job_parse_put(struct job *job, uint32_t size);
+
 
 /* result.c: the slot's run is over and nothing is alive in its jail. */
 void         job_finish(struct job *job);
@@ -549,6 +562,17 @@ void  collect_files(struct job *job, int home, uid_t uid,
           struct collected *out);
 
 
+/* show.c: the same for the file of results; out gets SHOW frames. */
+
+struct shown {
+	struct evbuffer  *frames;
+	unsigned          results;
+	uint64_t          size;          /* payloads of the frames */
+};
+
+void  collect_results(struct job *job, int fd, struct shown *out);
+
+
 /* client.c */
 
 struct client {
@@ -563,6 +587,7 @@ struct client {
 	size_t               room;       /* bytes the sink may hold */
 	struct job          *job;        /* collected, queued or running */
 	bool                 submitted;
+	const char          *error;      /* of a PUT frame, or NULL */
 	bool                 too_large;
 };
 

@@ -208,6 +208,10 @@ static cfg_opt_t limit_options[] = {
 	CFG_INT_CB("files_size", 24 * MB, CFGF_NONE, parse_size),
 	CFG_INT_CB("code", 1 * MB, CFGF_NONE, parse_size),
 	CFG_INT_CB("input", 1 * MB, CFGF_NONE, parse_size),
+	CFG_INT_CB("put_size", 16 * MB, CFGF_NONE, parse_size),
+	CFG_INT_CB("results_size", 16 * MB, CFGF_NONE, parse_size),
+	CFG_INT("put", 64, CFGF_NONE),
+	CFG_INT("results", 100, CFGF_NONE),
 	CFG_INT("files", 32, CFGF_NONE),
 	CFG_INT("inodes", 4096, CFGF_NONE),
 	CFG_INT("processes", 64, CFGF_NONE),
@@ -252,6 +256,10 @@ static const struct {
 	{ "limits|files_size", check_payload },
 	{ "limits|code", check_payload },
 	{ "limits|input", check_payload },
+	{ "limits|put_size", check_payload },
+	{ "limits|results_size", check_payload },
+	{ "limits|put", check_queue },
+	{ "limits|results", check_queue },
 	{ "limits|files", check_queue },
 	{ "limits|inodes", check_small },
 	{ "limits|processes", check_count },
@@ -362,6 +370,10 @@ copy_limits(cfg_t *cfg, struct limits *l)
 	l->files = (uint64_t) cfg_getint(cfg, "files");
 	l->code = (uint64_t) cfg_getint(cfg, "code");
 	l->input = (uint64_t) cfg_getint(cfg, "input");
+	l->put = (uint64_t) cfg_getint(cfg, "put");
+	l->put_size = (uint64_t) cfg_getint(cfg, "put_size");
+	l->results = (uint64_t) cfg_getint(cfg, "results");
+	l->results_size = (uint64_t) cfg_getint(cfg, "results_size");
 	l->inodes = (uint64_t) cfg_getint(cfg, "inodes");
 	l->processes = (uint64_t) cfg_getint(cfg, "processes");
 	l->open_files = (uint64_t) cfg_getint(cfg, "open_files");

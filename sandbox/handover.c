@@ -30,7 +30,7 @@ close_all(int *fds, unsigned nfds)
 
 
 static int
-put_memfd(const char *name, struct evbuffer **parts, unsigned n)
+put_memfd(const char *name, struct evbuffer *const *parts, unsigned n)
 {
 	int       fd;
 	size_t    left;
@@ -66,21 +66,21 @@ put_memfd(const char *name, struct evbuffer **parts, unsigned n)
 static int
 send_job(struct slot *slot, struct job *job)
 {
-	int               fds[2] = { -1, -1 }, rc;
+	int               i, fds[2] = { -1, -1 }, rc;
 	unsigned          nfds;
-	struct evbuffer  *parts[3] = { job->code, job->vars, job->args };
 	struct spawn_job  message = {
 		.serial = slot->serial,
-		.cpu_seconds = cgroup_cpu_seconds(job->timeout_ms),
-		.code_size = (uint32_t) evbuffer_get_length(job->code),
-		.vars_size = (uint32_t) evbuffer_get_length(job->vars),
-		.args_size = (uint32_t) evbuffer_get_length(job->args)
+		.cpu_seconds = cgroup_cpu_seconds(job->timeout_ms)
 	};
+
+	for (i = 0; i < TEXTS; i++) {
+		message.size[i] = (uint32_t) evbuffer_get_length(job->text[i]);
+	}
 
 	rc = -1;
 	nfds = evbuffer_get_length(job->input) > 0 ? 2 : 1;
 
-	fds[0] = put_memfd("job", parts, 3);
+	fds[0] = put_memfd("job", job->text, TEXTS);
 
 	if (nfds == 2) {
 		fds[1] = put_memfd("stdin", &job->input, 1);

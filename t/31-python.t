@@ -580,7 +580,7 @@ for my $size ((1 << 20) - 1, 1 << 20) {
 }
 
 my $code = "print('a')" . ' ' x ((1 << 20) - 9);
-error_is($t->post($code), 413, qr/code, variables or input above the limit/,
+error_is($t->post($code), 413, qr/code, variables, input or files above a limit/,
 	'one byte more');
 is($t->output(join "\n", 'x = 0', ('x += 1') x 20000, 'print(x)'),
 	"20000\n", 'twenty thousand lines');

@@ -10,10 +10,10 @@
 
 #include <Python.h>
 
-#include <errno.h>
 #include <unistd.h>
 
 #include "hygiene.h"
+#include "inbox.h"
 #include "lockdown.h"
 #include "zygote.h"
 
@@ -26,34 +26,6 @@ static const struct zygote_hooks hooks = {
 	.after_fork_parent = PyOS_AfterFork_Parent,
 	.after_fork_child = PyOS_AfterFork_Child
 };
-
-
-static PyObject *
-read_text(int fd, uint32_t size)
-{
-	char      *p;
-	ssize_t    n;
-	uint32_t   got;
-	PyObject  *bytes;
-
-	bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t) size);
-	if (bytes == NULL) {
-		return NULL;
-	}
-
-	p = PyBytes_AsString(bytes);
-
-	for (got = 0; got < size; got += (uint32_t) n) {
-		n = read(fd, p + got, size - got);
-
-		if (n <= 0) {
-			Py_DECREF(bytes);
-			return PyErr_SetFromErrno(PyExc_OSError);
-		}
-	}
-
-	return bytes;
-}
 
 
 /* NULL is an exception, for the caller or for the end of the run. */
@@ -123,19 +95,28 @@ take_exception(void)
 static PyObject *
 wait_job(void)
 {
-	int               fd;
-	PyObject         *code, *vars, *args;
-	struct spawn_job  job;
+	int                i, fd;
+	PyObject          *texts, *text;
+	struct inbox       inbox;
+	struct spawn_job   job;
 
 	fd = lockdown_wait(&request, &job);
+	inbox_open(&inbox, fd, &job);
 
-	code = read_text(fd, job.code_size);
-	vars = code != NULL ? read_text(fd, job.vars_size) : NULL;
-	args = vars != NULL ? read_text(fd, job.args_size) : NULL;
+	texts = PyTuple_New(TEXT_FILES);
 
-	(void) close(fd);
+	for (i = 0; texts != NULL && i < TEXT_FILES; i++) {
+		text = PyBytes_FromStringAndSize(inbox.text[i],
+		    (Py_ssize_t) job.size[i]);
 
-	return args != NULL ? Py_BuildValue("(NNN)", code, vars, args) : NULL;
+		if (text == NULL || PyTuple_SetItem(texts, i, text) != 0) {
+			Py_CLEAR(texts);
+		}
+	}
+
+	inbox_close(&inbox);
+
+	return texts;
 }
 
 
