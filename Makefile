@@ -76,6 +76,7 @@ ZYGOTE_SRC  := zygote hygiene lockdown inbox keeper landlock privileges spawn
 DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown inbox keeper, \
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
+COMMAND_SRC := command $(ZYGOTE_SRC)
 
 DAEMON_OBJ  := $(DAEMON_SRC:%=$(OBJ)/daemon/%.o)
 BUILDER_OBJ := $(BUILDER_SRC:%=$(OBJ)/builder/%.o)
@@ -84,6 +85,8 @@ PYTHON_OBJ  := $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/python/%.o,$(wildcard $(PYTHO
 PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/matplotlibrc \
     $(patsubst $(PYTHON_SRC)/%,$(BUILD)/python/%, \
       $(filter-out %/fontcache.py,$(wildcard $(PYTHON_SRC)/*.py)))
+
+COMMAND_OUT := $(BUILD)/command/codeexec-command
 
 # nginx: Debian's with a dynamic module, or one built here
 MODULE := $(BUILD)/ngx_http_codeexec_module.so
@@ -116,8 +119,8 @@ T ?= t/
 
 .PHONY: all deps run start stop rootfs test asan check bench bench-images install clean help
 
-all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
-	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
+all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) $(COMMAND_OUT) ## build (the default; V=1 shows the commands)
+	@chmod -R a+rX $(BUILD)/python $(BUILD)/command  # whatever the umask is: the runs read it
 
 # One short line for each command, unless V=1
 Q   := $(if $(V),,@)
@@ -180,6 +183,16 @@ $(BUILD)/codeexecd: $(DAEMON_OBJ)
 # Static: it forks for each run, and a fork copies every mapping of a library.
 $(BUILD)/codeexec-builder: $(BUILDER_OBJ)
 	$(call say,link)
+	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^
+
+$(OBJ)/builder/%.o: sandbox/runtimes/command/%.c Makefile
+	$(call say,compile)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BUILDER_CC) -MMD -MP -c -o $@ $<
+
+$(BUILD)/command/codeexec-command: $(COMMAND_SRC:%=$(OBJ)/builder/%.o)
+	$(call say,link)
+	@mkdir -p $(@D)
 	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^
 
 $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
@@ -271,6 +284,7 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
 	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
+	install -D -t $(DESTDIR)$(LIBDIR)/command $(COMMAND_OUT)
 	install -m 644 sandbox/rootfs/*.py $(DESTDIR)$(LIBDIR)/rootfs
 	install -m 755 sandbox/rootfs/codeexec-rootfs $(DESTDIR)$(LIBDIR)/rootfs
 	ln -sfn $(LIBDIR)/rootfs/codeexec-rootfs $(DESTDIR)$(SBINDIR)

@@ -179,10 +179,10 @@ is_object(struct evbuffer *text)
 static void
 client_run(struct client *c)
 {
-	char             language[LANGUAGE_MAX + 1];
-	struct job      *job = c->job;
-	const char      *error, *reason;
-	struct runtime  *rt;
+	int          rt;
+	char         language[LANGUAGE_MAX + 1];
+	struct job  *job = c->job;
+	const char  *error, *reason;
 
 	c->submitted = true;
 
@@ -202,11 +202,15 @@ client_run(struct client *c)
 		error = "the variables are no JSON object";
 	}
 
-	rt = error == NULL ? runtime_find(language) : NULL;
+	rt = error == NULL ? language_find(language, &job->language) : -1;
 
-	if (error == NULL && rt == NULL) {
+	if (error == NULL && rt < 0) {
 		reason = "language";
 		error = "Unsupported language";
+	}
+
+	if (error == NULL && job->language != NULL) {
+		error = job_vars_to_env(job);
 	}
 
 	(void) evbuffer_drain(c->head, evbuffer_get_length(c->head));
@@ -218,7 +222,7 @@ client_run(struct client *c)
 		return;
 	}
 
-	job_submit(job, rt);
+	job_submit(job, &runtimes[rt]);
 }
 
 

@@ -44,9 +44,11 @@
 #define TIERS_MAX       8    /* of one runtime */
 #define RUNTIMES_MAX    8
 #define LISTENERS_MAX   8
+#define LANGUAGES_MAX   64
 #define NAMES_MAX       64   /* entries of a list in the configuration */
 #define CGROUPS_MAX     8    /* hierarchies that a run joins */
 
+struct cfg_t;
 struct slot;
 
 
@@ -121,6 +123,23 @@ struct runtime_config {
 	unsigned             tiers;
 };
 
+/* One that is a command; texts are as spawn.h has them. */
+
+struct language {
+	char                *name;
+	struct names         aliases;
+	char                *command;     /* TEXT_COMMAND */
+	char                *version;     /* the same, or NULL */
+	char                *env;         /* TEXT_ENV */
+	uint32_t             command_size;
+	uint32_t             version_size;
+	uint32_t             env_size;
+	uint64_t             compile_ms;  /* 0: it is not compiled */
+	uint64_t             runs;        /* at once; 0: no limit of its own */
+	uint64_t             running;
+	char                *told;        /* its version, or NULL */
+};
+
 struct config {
 	struct names           listen;
 	struct names           peers;         /* users that may connect */
@@ -138,12 +157,30 @@ struct config {
 	struct limits          limits;
 	struct runtime_config  runtime[RUNTIMES_MAX];
 	unsigned               runtimes;
+	unsigned               commands;      /* number of that runtime */
+	struct language        language[LANGUAGES_MAX];
+	unsigned               languages;
 };
 
 extern struct config  config;
 
 /* Reads path into config; returns 0, or -1 after saying what is wrong. */
 int config_load(const char *path);
+
+/* options.c: what may stand in it. */
+struct cfg_t *options_new(void);
+
+int names_copy(struct cfg_t *cfg, const char *option, struct names *names);
+
+
+/* language.c */
+
+/* Takes a section "language"; returns 0, or -1 after saying what is wrong. */
+int  language_copy(struct cfg_t *cfg);
+
+/* Returns the number of a runtime, or -1; *lang is NULL if the runtime is the
+ * language. */
+int  language_find(const char *name, struct language **lang);
 
 
 /* hierarchy.c */
@@ -362,7 +399,6 @@ uint32_t         runtime_uid(unsigned number);
 
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */
-struct runtime  *runtime_find(const char *language);
 
 /* tier.c: the one whose words the program contains; the first one if none. */
 struct tier     *tier_choose(struct runtime *rt, const char *code,
@@ -470,6 +506,9 @@ bool  slot_is_alive(const struct slot *slot);
 /* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
 int   slot_run(struct slot *slot, struct job *job);
 
+/* What a run of a command says: whether it has been compiled. */
+void  slot_told(evutil_socket_t fd, short what, void *slot);
+
 
 /* job.c: what a client wants run
  *
@@ -491,9 +530,12 @@ struct job {
 	struct names       collect;      /* patterns */
 	unsigned           put;          /* files in text[TEXT_FILES] */
 	char               id[ID_MAX + 1];
+	struct language   *language;     /* NULL: its runtime is */
 	uint64_t           timeout_ms;
+	uint64_t           compile_us;   /* how long that took */
 	uint64_t           submitted;
 	uint64_t           started;
+	bool               compiling;    /* its program has not begun */
 	bool               timed_out;
 	bool               output_cut;   /* stdout or stderr */
 	bool               files_cut;    /* one was left out for a limit */
@@ -519,6 +561,9 @@ extern bool             stopping;
 struct job  *job_new(struct client *client);
 void         job_free(struct job *job);
 
+/* Its program begins now, if it had to be compiled. */
+void         job_compiled(struct job *job);
+
 /* Queues or starts it; answers by itself, now or later. */
 void         job_submit(struct job *job, struct runtime *rt);
 void         job_abort(struct job *job);
@@ -533,6 +578,9 @@ void         jobs_refuse(void);          /* those that wait */
  */
 const char  *job_parse(struct job *job, struct evbuffer *json,
                  char *language);
+
+/* The variables of a command are its environment: returns the same. */
+const char  *job_vars_to_env(struct job *job);
 
 /* The frame PUT of size bytes whose payload is the last of TEXT_FILES: returns
  * NULL, or what is wrong with it. */

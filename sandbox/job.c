@@ -65,6 +65,10 @@ job_free(struct job *job)
 		evbuffer_free(job->text[i]);
 	}
 
+	if (job->language != NULL && job->started > 0) {
+		job->language->running--;
+	}
+
 	evbuffer_free(job->input);
 	evbuffer_free(job->output[0]);
 	evbuffer_free(job->output[1]);
@@ -147,6 +151,7 @@ job_start(struct job *job, struct slot *slot)
 
 	if (slot_run(slot, job) != 0) {
 		job->slot = NULL;
+		job->started = 0;
 		client->job = NULL;
 		job_free(job);
 		client_busy(client, "not_ready", 1);
@@ -154,7 +159,31 @@ job_start(struct job *job, struct slot *slot)
 	}
 
 	counters.started++;
-	job_arm(job, job->timeout_ms);
+
+	if (job->language != NULL) {
+		job->language->running++;
+		job->compiling = job->language->compile_ms > 0;
+	}
+
+	/* Who waits for a compiler stops it itself, a little sooner. */
+
+	job_arm(job, job->compiling ? job->language->compile_ms + 1000
+	    : job->timeout_ms);
+}
+
+
+void
+job_compiled(struct job *job)
+{
+	uint64_t  now = now_us();
+
+	if (job->compiling) {
+		job->compile_us = now - job->started;
+		job->started = now;
+		job->compiling = false;
+
+		job_arm(job, job->timeout_ms);
+	}
 }
 
 
@@ -176,6 +205,30 @@ parked_slot(struct tier *tier)
 }
 
 
+/* One of a language that has its own limit waits for its own. */
+
+static struct job *
+first_job(struct tier *tier)
+{
+	struct job             *job;
+	const struct language  *lang;
+
+	for (job = TAILQ_FIRST(&tier->queue); job != NULL;
+	     job = TAILQ_NEXT(job, link))
+	{
+		lang = job->language;
+
+		if (lang == NULL || lang->runs == 0
+		    || lang->running < lang->runs)
+		{
+			return job;
+		}
+	}
+
+	return NULL;
+}
+
+
 /* The oldest job that a parked run waits for. */
 
 static struct job *
@@ -190,11 +243,10 @@ next_job(void)
 	for (i = 0; i < config.runtimes; i++) {
 		for (k = 0; k < runtimes[i].tiers; k++) {
 			tier = &runtimes[i].tier[k];
-			job = TAILQ_FIRST(&tier->queue);
+			job = tier->parked > 0 ? first_job(tier) : NULL;
 
-			if (job != NULL && tier->parked > 0
-			    && (best == NULL
-			        || job->submitted < best->submitted))
+			if (job != NULL && (best == NULL
+			    || job->submitted < best->submitted))
 			{
 				best = job;
 			}

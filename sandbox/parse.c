@@ -91,6 +91,88 @@ parse_env(struct job *job, json_t *env)
 }
 
 
+static bool
+is_variable(const char *name)
+{
+	const char  *p;
+
+	for (p = name; *p != '\0'; p++) {
+		if (!(*p == '_' || (*p >= 'A' && *p <= 'Z')
+		      || (*p >= 'a' && *p <= 'z')
+		      || (p > name && *p >= '0' && *p <= '9')))
+		{
+			return false;
+		}
+	}
+
+	return p > name;
+}
+
+
+/* Strings as they are, everything else as JSON has it. */
+
+static const char *
+add_variables(struct job *job, json_t *vars)
+{
+	char             *text;
+	json_t           *value;
+	const char       *name;
+	struct evbuffer  *env = job->text[TEXT_ENV];
+
+	json_object_foreach(vars, name, value) {
+		if (!is_variable(name)) {
+			return "a variable has a name that a command can't "
+			    "have";
+		}
+
+		(void) evbuffer_add_printf(env, "%s=", name);
+
+		if (json_is_string(value)) {
+			(void) evbuffer_add(env, json_string_value(value),
+			    json_string_length(value) + 1);
+			continue;
+		}
+
+		text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+		if (text == NULL) {
+			fatal("out of memory");
+		}
+
+		(void) evbuffer_add(env, text, strlen(text) + 1);
+		free(text);
+	}
+
+	return NULL;
+}
+
+
+const char *
+job_vars_to_env(struct job *job)
+{
+	size_t            size;
+	json_t           *vars;
+	const char       *error;
+	json_error_t      ignored;
+	struct evbuffer  *text = job->text[TEXT_VARS];
+
+	size = evbuffer_get_length(text);
+	if (size == 0) {
+		return NULL;
+	}
+
+	vars = json_loadb((char *) evbuffer_pullup(text, -1), size, 0,
+	    &ignored);
+
+	error = json_is_object(vars) ? add_variables(job, vars)
+	    : "the variables are no JSON object";
+
+	json_decref(vars);
+	(void) evbuffer_drain(text, size);
+
+	return error;
+}
+
+
 /* They are the runtime's to understand. */
 
 static const char *

@@ -83,6 +83,10 @@ job_reason(const struct job *job, const struct slot *slot, const char *status)
 		return "syscall";
 	}
 
+	if (job->compiling && !slot->signaled && slot->status != 0) {
+		return "compile";
+	}
+
 	if (cgroup_full(&slot->cgroup)) {
 		return "processes";
 	}
@@ -150,18 +154,23 @@ add_result(struct evbuffer *out, struct job *job,
 	    "\"exit_code\":%s,\"signal\":%s,\"time_us\":%llu,"
 	    "\"cpu_us\":%llu,\"queue_us\":%llu,\"memory_kb\":%llu,"
 	    "\"truncated\":%s,\"stdout_size\":%zu,\"stderr_size\":%zu,"
+	    "\"stage\":\"%s\",\"compile_us\":%llu,"
 	    "\"files\":%u,\"files_size\":%llu,"
 	    "\"results\":%u,\"results_size\":%llu,\"skipped_count\":%u,"
 	    "\"skipped\":[",
 	    job->id, status, job_reason(job, slot, status), code, sig,
-	    (unsigned long long) (slot->ended - job->started),
+	    (unsigned long long) (job->compiling ? 0
+	                          : slot->ended - job->started),
 	    (unsigned long long) cpu_us(slot),
 	    (unsigned long long) (job->started - job->submitted),
 	    (unsigned long long) memory_kb(slot),
 	    job->output_cut || job->files_cut || job->results_cut ? "true"
 	    : "false",
 	    evbuffer_get_length(job->output[0]),
-	    evbuffer_get_length(job->output[1]), files->files,
+	    evbuffer_get_length(job->output[1]),
+	    job->compiling ? "compile" : "run",
+	    (unsigned long long) (job->compiling ? slot->ended - job->started
+	                          : job->compile_us), files->files,
 	    (unsigned long long) files->size, shown->results,
 	    (unsigned long long) shown->size, files->skipped_count);
 

@@ -459,6 +459,10 @@ slot_conclude(struct slot *slot)
 
 	drain_output(slot);
 
+	if (slot->control >= 0) {
+		slot_told(slot->control, 0, slot);
+	}
+
 	if (job != NULL) {
 		slot->job = NULL;
 		job->slot = slot;

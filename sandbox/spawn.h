@@ -12,6 +12,7 @@
  *   zygote    --spawn_reply--> codeexecd  + run        "forked"
  *   run       --spawn_reply--> codeexecd               "locked down, parked"
  *   codeexecd --spawn_job----> run        + job, stdin "go"
+ *   run       --spawn_reply--> codeexecd               a command: "compiled"
  */
 
 #ifndef CODEEXEC_SPAWN_H
@@ -94,15 +95,27 @@ enum {
 	TEXT_ARGS,      /* each with a NUL behind it */
 	TEXT_ENV,       /* NAME=value, each with a NUL behind it */
 	TEXT_OPTIONS,   /* JSON object, or empty */
+	TEXT_COMMAND,   /* of a language that is one, see below */
 	TEXT_FILES,     /* PUT frames' payloads, 4 bytes of length before */
 	TEXTS
 };
 
+/* TEXT_COMMAND: each with a NUL behind it, the name of the file for the
+ * program, the words of the compiler and an empty one, the words of the command
+ * and an empty one. */
+
 struct spawn_job {
 	uint32_t  serial;
 	uint32_t  cpu_seconds;   /* RLIMIT_CPU */
+	uint32_t  compile_ms;    /* what a compiler may take */
 	uint32_t  size[TEXTS];   /* bytes */
 };
+
+
+/* What the run of a command says while there is no user code in it, as the
+ * error of a spawn_reply. */
+
+enum command_event { COMMAND_BEGINS, COMMAND_NOT_COMPILED, COMMAND_SLOW };
 
 
 /* Sends one datagram.  Returns 0, or -1 with errno; never raises SIGPIPE. */

@@ -302,9 +302,12 @@ zygote_exec(void *data)
 
 	a = argv;
 	*a++ = tier->runtime->config->interpreter;
-	*a++ = (char *) "-B";
-	*a++ = (char *) "-Xutf8";
-	*a++ = (char *) "/opt/codeexec/zygote.py";
+
+	if (tier->runtime->number != config.commands) {
+		*a++ = (char *) "-B";
+		*a++ = (char *) "-Xutf8";
+		*a++ = (char *) "/opt/codeexec/zygote.py";
+	}
 
 	for (i = 0; i < tier->config->preload.count; i++) {
 		*a++ = tier->config->preload.name[i];

@@ -371,7 +371,7 @@ my @works = (
 		. "except ChildProcessError: print('none')", "none\n"],
 	['subprocess', "import subprocess\nprint(subprocess.check_output("
 		. "'echo a b | tr a-z A-Z | sort; ls /home; exit 0', "
-		. "shell=True, text=True), end='')", "A B\nshm\ntmp\nuser\n"],
+		. "shell=True, text=True), end='')", "A B\nresults\nshm\ntmp\nuser\n"],
 	['subprocess to our stdout', "import subprocess, sys\n"
 		. "print(1, flush=True)\nsubprocess.run(['echo', '2'])\n"
 		. "print(subprocess.run(['false']).returncode)", "1\n2\n1\n"],

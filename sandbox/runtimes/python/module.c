@@ -101,11 +101,13 @@ wait_job(void)
 	struct spawn_job   job;
 
 	fd = lockdown_wait(&request, &job);
+	(void) close(SPAWN_CONTROL_FD);
+
 	inbox_open(&inbox, fd, &job);
 
-	texts = PyTuple_New(TEXT_FILES);
+	texts = PyTuple_New(TEXT_COMMAND);
 
-	for (i = 0; texts != NULL && i < TEXT_FILES; i++) {
+	for (i = 0; texts != NULL && i < TEXT_COMMAND; i++) {
 		text = PyBytes_FromStringAndSize(inbox.text[i],
 		    (Py_ssize_t) job.size[i]);
 
