@@ -374,6 +374,7 @@ struct runtime {
 	unsigned                      tiers;
 	struct slot                  *slots;
 	unsigned                      number;
+	char                         *told;    /* its version, or NULL */
 	pid_t                         pid;     /* of its builder */
 	uint32_t                      uid;     /* of its builder */
 };
@@ -539,6 +540,7 @@ struct job {
 	bool               timed_out;
 	bool               output_cut;   /* stdout or stderr */
 	bool               files_cut;    /* one was left out for a limit */
+	bool               version;      /* not a program: its language's */
 	bool               shows;        /* results are asked for */
 	bool               results_cut;
 };
@@ -641,6 +643,10 @@ struct client {
 
 void  client_new(int fd);
 void  clients_stop(void);          /* closes all, and so kills their runs */
+
+/* versions.c */
+void   versions_ask(void);                       /* when all is ready */
+char  *version_text(const char *text, size_t size);  /* a printable copy */
 
 /* state.c */
 void  client_state(struct client *c);

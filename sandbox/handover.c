@@ -71,6 +71,22 @@ total_ms(const struct job *job)
 }
 
 
+static void
+add_command(struct job *job, const struct language *lang)
+{
+	struct evbuffer  *text = job->text[TEXT_COMMAND];
+
+	if (job->version && lang->version != NULL) {
+		(void) evbuffer_add(text, lang->version, lang->version_size);
+	} else {
+		(void) evbuffer_add(text, lang->command, lang->command_size);
+	}
+
+	(void) evbuffer_prepend(job->text[TEXT_ENV], lang->env,
+	    lang->env_size);
+}
+
+
 static int
 send_job(struct slot *slot, struct job *job)
 {
@@ -83,12 +99,8 @@ send_job(struct slot *slot, struct job *job)
 	};
 
 	if (lang != NULL) {
+		add_command(job, lang);
 		message.compile_ms = (uint32_t) lang->compile_ms;
-
-		(void) evbuffer_add(job->text[TEXT_COMMAND], lang->command,
-		    lang->command_size);
-		(void) evbuffer_prepend(job->text[TEXT_ENV], lang->env,
-		    lang->env_size);
 	}
 
 	for (i = 0; i < TEXTS; i++) {

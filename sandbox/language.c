@@ -15,7 +15,8 @@
 
 #include "codeexecd.h"
 
-#define FILE_MAX  64
+#define ALIASES_MAX  8
+#define FILE_MAX     64   /* characters */
 
 
 /* Owned by whoever added the last part; NULs inside. */
@@ -220,6 +221,12 @@ language_copy(cfg_t *cfg)
 	if (file == NULL || !is_name(file, "", FILE_MAX) || file[0] == '.') {
 		cfg_error(cfg, "language \"%s\" must have a plain name as its "
 		    "\"file\"", lang->name);
+		return -1;
+	}
+
+	if (cfg_size(cfg, "aliases") > ALIASES_MAX) {
+		cfg_error(cfg, "language \"%s\" has more than %d aliases",
+		    lang->name, ALIASES_MAX);
 		return -1;
 	}
 

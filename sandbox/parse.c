@@ -190,6 +190,7 @@ parse_options(struct job *job, json_t *options)
 	}
 
 	job->shows = json_is_true(json_object_get(options, "results"));
+	job->version = json_is_true(json_object_get(options, "version"));
 
 	text = json_dumps(options, JSON_COMPACT);
 	if (text == NULL) {

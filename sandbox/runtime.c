@@ -325,6 +325,7 @@ say_ready(void)
 	if (!ready_said) {
 		ready_said = true;
 		log_info("ready");
+		versions_ask();
 		systemd_notify("READY=1");
 	}
 }

@@ -24,6 +24,8 @@ my %language = (
 	'language c' => { file => 'main.c',
 		compile => ['gcc', '-O1', '-o', 'main', '{file}'],
 		command => ['./main'], compile_timeout => '8s' },
+	'language zsh' => { file => 'x', command => ['true'],
+		version => ['echo', "v\xc3\xa9"] },
 	'language slow' => { file => 'x', compile => ['sleep', '9'],
 		command => ['true'], compile_timeout => '300ms' },
 	'language leaver' => { file => 'main.sh',
@@ -107,6 +109,14 @@ for my $vars ('{"a b":1}', '{"":1}', '{"A=B":1}', '{"1a":1}') {
 }
 
 is(ask('bash', '', vars => '{"a":')->{type}, 'REJECT', 'no JSON: refused');
+ok(wait_until(5, sub { (grep { $_->{name} eq 'zsh' } @{ $t->state->{languages} })[0]{version} }), 'versions');
+my %told = map { $_->{name} => $_ } @{ $t->state->{languages} };
+like($told{bash}{version}, qr/^GNU bash, version 5/, 'that of bash');
+is_deeply($told{bash}{aliases}, ['sh'], 'and its aliases');
+is($told{zsh}{version}, 'v??', 'what is not printable');
+is($told{perl}{version}, '', 'none is known of one that can not be asked');
+like($t->state->{runtimes}[0]{version}, qr/^3\.\d+\.\d+$/, 'that of Python');
+
 is(ask('fortran', '')->{message}, 'Unsupported language', 'unknown');
 is(ask('command', '')->{message}, 'Unsupported language',
 	'the runtime of commands is no language');

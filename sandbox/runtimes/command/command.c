@@ -59,7 +59,9 @@ nothing(void)
 }
 
 
-static const struct zygote_hooks  hooks = { nothing, nothing, nothing };
+static const struct zygote_hooks  hooks = {
+	nothing, nothing, nothing, NULL
+};
 
 
 static _Noreturn void

@@ -10,6 +10,8 @@
 
 #include <Python.h>
 
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "hygiene.h"
@@ -21,7 +23,7 @@ PyMODINIT_FUNC PyInit__codeexec(void);
 
 static struct spawn_fork  request;  /* that this run was forked for */
 
-static const struct zygote_hooks hooks = {
+static struct zygote_hooks hooks = {
 	.before_fork = PyOS_BeforeFork,
 	.after_fork_parent = PyOS_AfterFork_Parent,
 	.after_fork_child = PyOS_AfterFork_Child
@@ -155,6 +157,20 @@ run_job(void)
 }
 
 
+/* "3.11.2 (main, …": the first word of it. */
+
+static const char *
+version(void)
+{
+	static char  text[28];
+
+	(void) snprintf(text, sizeof(text), "%.*s",
+	    (int) strcspn(Py_GetVersion(), " "), Py_GetVersion());
+
+	return text;
+}
+
+
 /*
  * sys.excepthook of the zygote, whose script ends with an exception: so it is
  * called by the interpreter itself, when no Python frame is left.  User code
@@ -174,6 +190,7 @@ serve(PyObject *self, PyObject *args)
 		_exit(1);
 	}
 
+	hooks.version = version();
 	zygote_serve(&hooks, &request);
 
 	code = run_job();
