@@ -15,7 +15,7 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck openssl postgresql
+TEST_DEPS  := perl cppcheck openssl postgresql g++ ruby lua5.4 php-cli golang-go sqlite3
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
 ROOTFS_DEPS := python3 util-linux mmdebstrap $(if $(SQUASHFS),squashfs-tools)
@@ -293,6 +293,8 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
 	[ -e $(DESTDIR)$(CONFDIR)/codeexecd.conf ] || \
 	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
+	[ -e $(DESTDIR)$(CONFDIR)/codeexec-languages.conf ] || \
+	    install -m 644 conf/codeexec-languages.conf $(DESTDIR)$(CONFDIR)
 	for unit in codeexecd.service codeexecd.socket; do \
 	    sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/etc/codeexec/|$(CONFDIR)/|; s|/usr/local/share/doc/codeexec|$(DOCDIR)|' \
 	        conf/$$unit >$(BUILD)/$$unit && \

@@ -247,6 +247,7 @@ static cfg_opt_t options[] = {
 	CFG_SEC("language", language_options, CFGF_MULTI | CFGF_TITLE
 	                                      | CFGF_NO_TITLE_DUPES),
 	CFG_SEC("commands", command_options, CFGF_NONE),
+	CFG_FUNC("include", cfg_include),
 	CFG_END()
 };
 

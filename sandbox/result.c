@@ -29,6 +29,7 @@
  *        | no                                |
  *        +--------------------------------- ok       as below, or ""
  *
+ *   compiler ended with an error? - yes              compile
  *   refused a process or thread? -- yes              processes
  *   tmpfs full at the end? -------- yes              disk
  *   stdout or stderr cut? --------- yes              output
