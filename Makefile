@@ -15,7 +15,8 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap \
+TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap g++ ruby lua5.4 php-cli \
+              golang-go sqlite3 \
               python3-scipy python3-sympy python3-sklearn python3-statsmodels python3-networkx \
               python3-seaborn python3-plotly python3-pil python3-lxml python3-openpyxl \
               python3-requests
@@ -88,10 +89,11 @@ DAEMON_LIBS := $$(pkg-config --libs libevent_core libconfuse jansson libseccomp)
 # into every runtime.
 MODULE_SRC  := config $(wildcard ngx_http_codeexec_module/*.[ch]) sandbox/wire.c sandbox/wire.h
 BUILDER_SRC := builder jail template privileges spawn
-ZYGOTE_SRC  := zygote hygiene lockdown keeper landlock privileges spawn
-DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown keeper, \
+ZYGOTE_SRC  := zygote hygiene lockdown inbox keeper landlock privileges spawn
+DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown inbox keeper, \
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
+COMMAND_SRC := command $(ZYGOTE_SRC)
 
 FAULT_OBJ    = $(if $(FAULTS),$(OBJ)/$(1)/faults.o)
 DAEMON_OBJ  := $(DAEMON_SRC:%=$(OBJ)/daemon/%.o) $(call FAULT_OBJ,daemon)
@@ -101,6 +103,8 @@ PYTHON_OBJ  := $(call FAULT_OBJ,python) $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/pyth
 PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/matplotlibrc \
     $(patsubst $(PYTHON_SRC)/%,$(BUILD)/python/%, \
       $(filter-out %/fontcache.py,$(wildcard $(PYTHON_SRC)/*.py)))
+
+COMMAND_OUT := $(BUILD)/command/codeexec-command
 
 # nginx: Debian's with a dynamic module, or one built here
 MODULE := $(BUILD)/ngx_http_codeexec_module.so
@@ -134,8 +138,8 @@ T ?= t/
 .PHONY: all deps run start stop rootfs test asan faults test-vm soak check bench bench-images \
         bench-layers install clean help
 
-all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
-	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
+all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) $(COMMAND_OUT) ## build (the default; V=1 shows the commands)
+	@chmod -R a+rX $(BUILD)/python $(BUILD)/command  # whatever the umask is: the runs read it
 
 # One short line for each command, unless V=1
 Q   := $(if $(V),,@)
@@ -203,6 +207,16 @@ $(BUILD)/codeexecd: $(DAEMON_OBJ)
 # Static: it forks for each run, and a fork copies every mapping of a library.
 $(BUILD)/codeexec-builder: $(BUILDER_OBJ)
 	$(call say,link)
+	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^ $(FAULT_LINK)
+
+$(OBJ)/builder/%.o: sandbox/runtimes/command/%.c Makefile
+	$(call say,compile)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BUILDER_CC) -MMD -MP -c -o $@ $<
+
+$(BUILD)/command/codeexec-command: $(COMMAND_SRC:%=$(OBJ)/builder/%.o) $(call FAULT_OBJ,builder)
+	$(call say,link)
+	@mkdir -p $(@D)
 	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^ $(FAULT_LINK)
 
 $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
@@ -314,6 +328,7 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
 	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
+	install -D -t $(DESTDIR)$(LIBDIR)/command $(COMMAND_OUT)
 	install -m 644 sandbox/rootfs/*.py $(DESTDIR)$(LIBDIR)/rootfs
 	install -m 755 sandbox/rootfs/codeexec-rootfs $(DESTDIR)$(LIBDIR)/rootfs
 	ln -sfn $(LIBDIR)/rootfs/codeexec-rootfs $(DESTDIR)$(SBINDIR)
@@ -322,6 +337,8 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
 	[ -e $(DESTDIR)$(CONFDIR)/codeexecd.conf ] || \
 	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
+	[ -e $(DESTDIR)$(CONFDIR)/codeexec-languages.conf ] || \
+	    install -m 644 conf/codeexec-languages.conf $(DESTDIR)$(CONFDIR)
 	for unit in codeexecd.service codeexecd.socket; do \
 	    sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/etc/codeexec/|$(CONFDIR)/|; s|/usr/local/share/doc/codeexec|$(DOCDIR)|' \
 	        conf/$$unit >$(BUILD)/$$unit && \

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -192,6 +193,16 @@ zygote_exited(evutil_socket_t fd, short what, void *data)
 
 
 static void
+zygote_told(struct zygote *z, const struct spawn_reply *reply)
+{
+	struct runtime  *rt = z->tier->runtime;
+
+	free(rt->told);
+	rt->told = version_text(reply->step, sizeof(reply->step));
+}
+
+
+static void
 zygote_warm(struct zygote *z)
 {
 	struct tier     *tier = z->tier;
@@ -262,6 +273,7 @@ zygote_message(evutil_socket_t fd, short what, void *data)
 		}
 
 		if (z->state == ZYGOTE_STARTING) {
+			zygote_told(z, &reply);
 			zygote_warm(z);
 			continue;
 		}
@@ -302,9 +314,12 @@ zygote_exec(void *data)
 
 	a = argv;
 	*a++ = tier->runtime->config->interpreter;
-	*a++ = (char *) "-B";
-	*a++ = (char *) "-Xutf8";
-	*a++ = (char *) "/opt/codeexec/zygote.py";
+
+	if (tier->runtime->number != config.commands) {
+		*a++ = (char *) "-B";
+		*a++ = (char *) "-Xutf8";
+		*a++ = (char *) "/opt/codeexec/zygote.py";
+	}
 
 	for (i = 0; i < tier->config->preload.count; i++) {
 		*a++ = tier->config->preload.name[i];

@@ -157,6 +157,8 @@ zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request)
 	/* Nobody waits for a zygote that has not said so. */
 
 	spawn_reply_init(&reply, 0, 0, NULL);
+	(void) snprintf(reply.step, sizeof(reply.step), "%s",
+	    hooks->version != NULL ? hooks->version : "");
 
 	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0) != 0) {
 		_exit(1);

@@ -192,7 +192,7 @@ print('memory', found)
 EOP
 
 my $nothing = <<'EOP';
-files ['shm', 'tmp', 'user']
+files ['results', 'shm', 'tmp', 'user']
 pids []
 sockets []
 signals True
