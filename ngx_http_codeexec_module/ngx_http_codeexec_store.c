@@ -10,12 +10,16 @@
 #include "ngx_http_codeexec_module.h"
 
 
-static ngx_http_codeexec_fate_e ngx_http_codeexec_choose(
-    ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
-    ngx_http_codeexec_file_t *file, ngx_http_codeexec_image_t *image,
-    size_t total);
+static ngx_uint_t ngx_http_codeexec_count_forms(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_image_t *image);
+static void ngx_http_codeexec_choose(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_http_codeexec_image_t *image,
+    ngx_str_t *file);
+static ngx_http_codeexec_fate_e ngx_http_codeexec_fate(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_http_codeexec_image_t *image,
+    ngx_str_t *file);
 static ngx_int_t ngx_http_codeexec_make_name(ngx_http_request_t *r,
-    ngx_str_t *file, ngx_str_t *name);
+    ngx_http_codeexec_image_t *image, ngx_str_t *file);
 static ngx_int_t ngx_http_codeexec_make_args(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_store_done(ngx_http_codeexec_pg_job_t *job);
@@ -33,8 +37,9 @@ ngx_int_t
 ngx_http_codeexec_choose_images(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    size_t                         total;
-    ngx_uint_t                     i;
+    ngx_str_t                      none;
+    ngx_uint_t                     i, n;
+    ngx_http_codeexec_file_t      *file;
     ngx_http_codeexec_image_t     *image;
     ngx_http_codeexec_store_t     *store;
     ngx_http_codeexec_result_t    *res;
@@ -43,9 +48,11 @@ ngx_http_codeexec_choose_images(ngx_http_request_t *r,
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
     res = &ctx->result;
 
+    n = res->nfiles + ngx_http_codeexec_count_forms(ctx, NULL);
+
     /* what nobody is to see is not stored either */
 
-    if (lcf->image.store == NULL || res->nfiles == 0
+    if (lcf->image.store == NULL || n == 0
         || r->header_only || r->post_action)
     {
         return NGX_DECLINED;
@@ -56,35 +63,85 @@ ngx_http_codeexec_choose_images(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    store->images = ngx_pcalloc(r->pool, res->nfiles
-                                         * sizeof(ngx_http_codeexec_image_t));
+    store->images = ngx_pcalloc(r->pool,
+                                n * sizeof(ngx_http_codeexec_image_t));
     if (store->images == NULL) {
         return NGX_ERROR;
     }
 
     ctx->store = store;
-    total = 0;
+    store->nimages = n;
+    image = store->images;
 
     for (i = 0; i < res->nfiles; i++) {
-        image = &store->images[i];
+        file = &res->files[i];
 
-        image->fate = ngx_http_codeexec_choose(r, ctx, &res->files[i], image,
-                                               total);
+        image->content = file->content;
 
-        if (image->fate == ngx_http_codeexec_stored) {
-            store->nstored++;
-            total += res->files[i].content.len;
-        }
+        ngx_http_codeexec_choose(r, ctx, image++, &file->name);
+    }
+
+    ngx_str_null(&none);
+
+    for (n = ngx_http_codeexec_count_forms(ctx, image); n; n--) {
+        ngx_http_codeexec_choose(r, ctx, image++, &none);
     }
 
     return store->nstored ? NGX_OK : NGX_DECLINED;
 }
 
 
-static ngx_http_codeexec_fate_e
+/* Of results that are images, which get one of these each, if there are. */
+
+static ngx_uint_t
+ngx_http_codeexec_count_forms(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_image_t *image)
+{
+    ngx_uint_t                  i, j, n;
+    ngx_http_codeexec_form_t   *form;
+    ngx_http_codeexec_shown_t  *shown;
+
+    n = 0;
+
+    for (i = 0; i < ctx->result.nshown; i++) {
+        shown = &ctx->result.shown[i];
+
+        for (j = 0; j < shown->nforms; j++) {
+            form = &shown->forms[j];
+
+            if (form->type->as != ngx_http_codeexec_as_image) {
+                continue;
+            }
+
+            if (image) {
+                image[n].content = form->content;
+                form->image = &image[n];
+            }
+
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+static void
 ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
-    ngx_http_codeexec_file_t *file, ngx_http_codeexec_image_t *image,
-    size_t total)
+    ngx_http_codeexec_image_t *image, ngx_str_t *file)
+{
+    image->fate = ngx_http_codeexec_fate(r, ctx, image, file);
+
+    if (image->fate == ngx_http_codeexec_stored) {
+        ctx->store->nstored++;
+        ctx->store->total += image->content.len;
+    }
+}
+
+
+static ngx_http_codeexec_fate_e
+ngx_http_codeexec_fate(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_image_t *image, ngx_str_t *file)
 {
     ngx_http_codeexec_loc_conf_t    *lcf;
     ngx_http_codeexec_image_conf_t  *conf;
@@ -92,14 +149,14 @@ ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
     conf = &lcf->image;
 
-    image->type = ngx_http_codeexec_type_of_image(file->content.data,
-                                                  file->content.len);
+    image->type = ngx_http_codeexec_type_of_image(image->content.data,
+                                                  image->content.len);
 
     if (image->type == NULL || !(image->type->bit & conf->types)) {
         return ngx_http_codeexec_by_type;
     }
 
-    if (file->content.len > conf->max_size) {
+    if (image->content.len > conf->max_size) {
         return ngx_http_codeexec_by_size;
     }
 
@@ -107,7 +164,7 @@ ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
         return ngx_http_codeexec_by_count;
     }
 
-    if (file->content.len > conf->max_total - total) {
+    if (image->content.len > conf->max_total - ctx->store->total) {
         return ngx_http_codeexec_by_total;
     }
 
@@ -119,7 +176,7 @@ ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
         return ngx_http_codeexec_unavailable;
     }
 
-    if (ngx_http_codeexec_make_name(r, &file->name, &image->name) != NGX_OK) {
+    if (ngx_http_codeexec_make_name(r, image, file) != NGX_OK) {
         return ngx_http_codeexec_unavailable;
     }
 
@@ -131,17 +188,37 @@ ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
 }
 
 
+/* A file's without its directories; a result's is made up. */
+
 static ngx_int_t
-ngx_http_codeexec_make_name(ngx_http_request_t *r, ngx_str_t *file,
-    ngx_str_t *name)
+ngx_http_codeexec_make_name(ngx_http_request_t *r,
+    ngx_http_codeexec_image_t *image, ngx_str_t *file)
 {
-    u_char  *p, uuid[16];
+    u_char     *p, uuid[16];
+    u_char      made[sizeof("result.webp")];
+    ngx_str_t   last, *name;
 
     if (ngx_http_codeexec_random(uuid, sizeof(uuid)) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    name->len = NGX_HTTP_CODEEXEC_UUID_LEN + 1 + file->len;
+    last = *file;
+
+    if (last.data == NULL) {
+        last.data = made;
+        last.len = ngx_sprintf(made, "result.%s", image->type->ext) - made;
+    }
+
+    for (p = last.data + last.len; p > last.data && p[-1] != '/'; p--) {
+        /* void */
+    }
+
+    last.len -= p - last.data;
+    last.data = p;
+
+    name = &image->name;
+
+    name->len = NGX_HTTP_CODEEXEC_UUID_LEN + 1 + last.len;
     name->data = ngx_pnalloc(r->pool, name->len);
     if (name->data == NULL) {
         return NGX_ERROR;
@@ -149,7 +226,7 @@ ngx_http_codeexec_make_name(ngx_http_request_t *r, ngx_str_t *file,
 
     p = ngx_http_codeexec_put_uuid(name->data, uuid, 4);
     *p++ = '_';
-    ngx_memcpy(p, file->data, file->len);
+    ngx_memcpy(p, last.data, last.len);
 
     return NGX_OK;
 }
@@ -197,7 +274,6 @@ ngx_http_codeexec_make_args(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
     ngx_uint_t                     i;
-    ngx_http_codeexec_file_t      *file;
     ngx_http_codeexec_image_t     *image;
     ngx_http_codeexec_store_t     *store;
     ngx_http_codeexec_pg_args_t   *args;
@@ -214,9 +290,8 @@ ngx_http_codeexec_make_args(ngx_http_request_t *r,
 
     store->job.args = args;
 
-    for (i = 0; i < ctx->result.nfiles; i++) {
+    for (i = 0; i < store->nimages; i++) {
         image = &store->images[i];
-        file = &ctx->result.files[i];
 
         if (image->fate != ngx_http_codeexec_stored) {
             continue;
@@ -224,8 +299,8 @@ ngx_http_codeexec_make_args(ngx_http_request_t *r,
 
         args->values[0] = (char *) image->name.data;
         args->lengths[0] = (int) image->name.len;
-        args->values[1] = (char *) file->content.data;
-        args->lengths[1] = (int) file->content.len;
+        args->values[1] = (char *) image->content.data;
+        args->lengths[1] = (int) image->content.len;
         args->values[2] = image->type->mime;
         args->lengths[2] = (int) image->type->len;
 
@@ -297,7 +372,7 @@ ngx_http_codeexec_stored_or_not(ngx_http_request_t *r,
         return;
     }
 
-    for (i = 0; i < ctx->result.nfiles; i++) {
+    for (i = 0; i < store->nimages; i++) {
 
         if (store->images[i].fate == ngx_http_codeexec_stored) {
             store->images[i].fate = ngx_http_codeexec_unavailable;
