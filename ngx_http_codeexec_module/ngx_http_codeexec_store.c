@@ -37,7 +37,8 @@ ngx_int_t
 ngx_http_codeexec_choose_images(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_str_t                      none;
+    u_char                        *p;
+    ngx_str_t                      name;
     ngx_uint_t                     i, n;
     ngx_http_codeexec_file_t      *file;
     ngx_http_codeexec_image_t     *image;
@@ -77,14 +78,30 @@ ngx_http_codeexec_choose_images(ngx_http_request_t *r,
         file = &res->files[i];
 
         image->content = file->content;
+        name = file->name;
 
-        ngx_http_codeexec_choose(r, ctx, image++, &file->name);
+        if (!file->image) {
+
+            /* it may be one of a directory below */
+
+            for (p = name.data + name.len;
+                 p > name.data && p[-1] != '/';
+                 p--)
+            {
+                /* void */
+            }
+
+            name.len -= p - name.data;
+            name.data = p;
+        }
+
+        ngx_http_codeexec_choose(r, ctx, image++, &name);
     }
 
-    ngx_str_null(&none);
+    ngx_str_null(&name);
 
     for (n = ngx_http_codeexec_count_forms(ctx, image); n; n--) {
-        ngx_http_codeexec_choose(r, ctx, image++, &none);
+        ngx_http_codeexec_choose(r, ctx, image++, &name);
     }
 
     return store->nstored ? NGX_OK : NGX_DECLINED;
@@ -188,7 +205,7 @@ ngx_http_codeexec_fate(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
 }
 
 
-/* A file's without its directories; a result's is made up. */
+/* A result's is made up. */
 
 static ngx_int_t
 ngx_http_codeexec_make_name(ngx_http_request_t *r,
@@ -208,13 +225,6 @@ ngx_http_codeexec_make_name(ngx_http_request_t *r,
         last.data = made;
         last.len = ngx_sprintf(made, "result.%s", image->type->ext) - made;
     }
-
-    for (p = last.data + last.len; p > last.data && p[-1] != '/'; p--) {
-        /* void */
-    }
-
-    last.len -= p - last.data;
-    last.data = p;
 
     name = &image->name;
 
