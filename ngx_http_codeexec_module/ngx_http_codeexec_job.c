@@ -286,8 +286,10 @@ ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *text)
 
     arguments = json_object_get(json, "arguments");
 
-    rc = (arguments == NULL || json_is_object(arguments)) ? NGX_OK
-                                                          : NGX_DECLINED;
+    rc = (arguments == NULL || json_is_null(arguments)
+          || json_is_object(arguments))
+             ? NGX_OK : NGX_DECLINED;
+
     json_decref(json);
 
     if (rc != NGX_OK) {

@@ -119,7 +119,9 @@ refused(qq({"main":$_}), 400, '"main" must be an object', "main is $_")
 	for '1', '[]', 'true';
 refused(qq({"main":{"arguments":$_}}), 400,
 	'"arguments" of "main" must be an object', "arguments are $_")
-	for '1', '[]', 'null', '"x"';
+	for '1', '[]', '"x"';
+is_deeply(options('{"main":{"arguments":null},"code":"()"}'),
+	{ main => { arguments => undef } }, 'no arguments');
 my $number = '"main" must have no NUL, and no integers of more than 64 bits';
 refused(qq({"main":{"arguments":{"a":$_}}}), 400, $number, "an argument $_")
 	for '18446744073709551616', '-9223372036854775809', '"\u0000"';
