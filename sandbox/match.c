@@ -113,6 +113,14 @@ behind_star(struct part name, const char *p, const char *last, const char *s)
 }
 
 
+static bool
+has_dot(struct part pattern)
+{
+	return pattern.text[0] == '.' || (pattern.length > 1
+	    && pattern.text[0] == '\\' && pattern.text[1] == '.');
+}
+
+
 /* A part of a pattern against one of a path. */
 
 static bool
@@ -120,10 +128,7 @@ is_part(struct matcher *m, struct part pattern, struct part name)
 {
 	const char  *p, *s, *end, *last, *star, *again;
 
-	if (name.text[0] == '.' && pattern.text[0] != '.'
-	    && (pattern.length < 2 || pattern.text[0] != '\\'
-	        || pattern.text[1] != '.'))
-	{
+	if (name.text[0] == '.' && !has_dot(pattern)) {
 		return false;
 	}
 
@@ -194,8 +199,33 @@ split(const char *text, struct parts *parts)
 }
 
 
-/* All of name, or with below, whether it may be a directory above such a name:
- * what "**" is behind has none of a leading dot. */
+/* Whether "**", which the pattern has at i, may lead on into a directory that
+ * has only these parts left. */
+
+static bool
+may_lead(const struct parts *pattern, unsigned i, const struct parts *name,
+    unsigned k)
+{
+	while (k < name->count && name->part[k].text[0] != '.') {
+		k++;
+	}
+
+	if (k == name->count) {
+		return true;
+	}
+
+	while (++i < pattern->count) {
+		if (has_dot(pattern->part[i])) {
+			return true;
+		}
+	}
+
+	return false;
+}
+
+
+/* All of name, or with below, whether it may be a directory above such a
+ * name. */
 
 static bool
 is_path(struct matcher *m, const struct parts *pattern,
@@ -210,11 +240,7 @@ is_path(struct matcher *m, const struct parts *pattern,
 		any = i < pattern->count && is_any_depth(pattern->part[i]);
 
 		if (any && (below || i == pattern->count - 1)) {
-			while (k < name->count && name->part[k].text[0] != '.') {
-				k++;
-			}
-
-			return k == name->count;
+			return may_lead(pattern, i, name, k);
 		}
 
 		if (any) {

@@ -172,6 +172,8 @@ tree(['d', 'd/*'], 'd/b.png d/c.txt', 'd/e directory');
 tree(['.h/*', 'd/.*', 'd/.j/*'], '.h/i.png d/.j/k.png d/.l.png');
 tree(['.*/*'], '.h/i.png');
 tree(['**/.l.png'], 'd/.l.png');
+tree(['**/.j/k.png', '**/\\.h/*'], '.h/i.png d/.j/k.png');
+tree(['**/.j/**/k.*', '**/x/.h/*'], 'd/.j/k.png');
 tree(['d/[a-b].png', '[!x]/c.*', '[D-d]/e/[f]*'],
 	'd/b.png d/c.txt d/e/f.png');
 tree(['\\a.png', 'a\\.txt', 'd\\/b.png'], 'a.png a.txt');

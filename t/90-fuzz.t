@@ -3,7 +3,7 @@
 # Copyright (C) The codeexec authors.
 
 # Short runs of the fuzzers over their corpora: the frame codec, what tells types
-# of images, and what takes results of programs apart.
+# of images, what takes results of programs apart, and patterns of files.
 
 use v5.36;
 
@@ -30,14 +30,15 @@ my @build = (qw/clang -g -O1 -Wall -Wextra -Werror/,
 plan(skip_all => 'no libFuzzer')
 	if system("@build -o $dir/empty $empty 2>/dev/null") != 0;
 
-alarm 90;
+alarm 200;
 
 for my $target (
 	[wire => 'sandbox', 'wire.c', 4096, 20],
 	[image => 'ngx_http_codeexec_module', 'ngx_http_codeexec_image_types.c',
 		512, 8],
 	[record => 'ngx_http_codeexec_module', 'ngx_http_codeexec_record.c',
-		512, 15])
+		512, 15],
+	[match => 'sandbox', 'match.c', 48, 15])
 {
 	my ($name, $source, $file, $length, $seconds) = @$target;
 
