@@ -93,6 +93,18 @@ is_deeply($t->run_code("import time\nopen('b', 'w').write('x')\n"
 	. 'time.sleep(9)', files => $true, timeout => 1)->{files}{b}{text},
 	'x', 'of one that takes too long');
 
+# The example of the documentation
+
+my $readme = do {
+	open my $fh, '<:raw', "$Test::Codeexec::ROOT/README.md" or die $!;
+	local $/;
+	<$fh>;
+};
+my ($request, $answer) = $readme =~ /^```json\n(\{.*?"return_files".*?)^```
+	\s+(\{"output":.*?)\n/msx;
+answer_is($t->http_post_json('/runcode', $request), 200, $answer,
+	'the example of README.md');
+
 ###############################################################################
 
 # Results, which are written by hand here
