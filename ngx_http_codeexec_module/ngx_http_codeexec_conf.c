@@ -13,6 +13,9 @@
 /* A file has its name before it. */
 #define NGX_HTTP_CODEEXEC_MAX_PUT      (WIRE_LENGTH_MAX - 1024 * 1024)
 
+/* Each name is compared with all others. */
+#define NGX_HTTP_CODEEXEC_MAX_FILES    1000
+
 /* JOB.timeout_ms of docs/protocol.md. */
 #define NGX_HTTP_CODEEXEC_MAX_TIMEOUT  3600000
 
@@ -268,6 +271,13 @@ ngx_http_codeexec_check_limits(ngx_conf_t *cf,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"codeexec_max_files_size\" must be equal to "
                            "or less than 63m");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->max_files > NGX_HTTP_CODEEXEC_MAX_FILES) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"codeexec_max_files\" must be equal to or less "
+                           "than 1000");
         return NGX_CONF_ERROR;
     }
 

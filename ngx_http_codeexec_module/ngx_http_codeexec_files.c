@@ -312,8 +312,10 @@ ngx_int_t
 ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx, const char *member,
     json_t *value)
 {
-    size_t   i;
-    json_t  *pattern;
+    size_t                         i;
+    json_t                        *pattern;
+    ngx_uint_t                     max;
+    ngx_http_codeexec_loc_conf_t  *lcf;
 
     if (json_is_boolean(value)) {
 
@@ -330,11 +332,22 @@ ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx, const char *member,
                                         "patterns", member);
     }
 
-    if (json_array_size(value) > NGX_HTTP_CODEEXEC_MAX_PATTERNS) {
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    /* each extension of an image is two of them */
+
+    max = NGX_HTTP_CODEEXEC_MAX_COLLECT;
+
+    if (lcf->image_names) {
+        max -= 2 * lcf->image_names->nelts;
+    }
+
+    max = ngx_min(max, NGX_HTTP_CODEEXEC_MAX_PATTERNS);
+
+    if (json_array_size(value) > max) {
         return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
-                                        "\"%s\" has more than %d patterns",
-                                        member,
-                                        NGX_HTTP_CODEEXEC_MAX_PATTERNS);
+                                        "\"%s\" has more than %ui patterns",
+                                        member, max);
     }
 
     json_array_foreach(value, i, pattern) {

@@ -429,6 +429,10 @@ ngx_http_codeexec_images(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
+    if (2 * (cf->args->nelts - 1) > NGX_HTTP_CODEEXEC_MAX_COLLECT) {
+        return "has more than 32 extensions";
+    }
+
     for (i = 1; i < cf->args->nelts; i++) {
         p = value[i].data;
 

@@ -35,6 +35,9 @@
 
 #define NGX_HTTP_CODEEXEC_UUID_LEN     36
 
+/* Patterns that codeexecd takes for one run. */
+#define NGX_HTTP_CODEEXEC_MAX_COLLECT  64
+
 
 /*
  * BUSY is a status of the protocol and not of HTTP.  Core retries statuses

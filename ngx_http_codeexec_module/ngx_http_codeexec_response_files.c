@@ -176,12 +176,23 @@ ngx_http_codeexec_media_type(ngx_http_codeexec_file_t *file, ngx_uint_t text)
 }
 
 
+/* Control characters would take six bytes each. */
+
 static ngx_uint_t
 ngx_http_codeexec_is_text(ngx_str_t *content)
 {
-    return ngx_strlchr(content->data, content->data + content->len, '\0')
-               == NULL
-           && ngx_http_codeexec_utf8_check(content) == NGX_OK;
+    u_char  *p, *last;
+
+    last = content->data + content->len;
+
+    for (p = content->data; p < last; p++) {
+
+        if (*p < 0x20 && *p != '\t' && *p != LF && *p != CR) {
+            return 0;
+        }
+    }
+
+    return ngx_http_codeexec_utf8_check(content) == NGX_OK;
 }
 
 

@@ -20,6 +20,10 @@ my $t = Test::Codeexec->new;
 
 $t->write_conf(<<'EOC');
     upstream sandbox { server unix:%%SOCK%% max_fails=0; keepalive 2; }
+    upstream busy_first {
+        server unix:%%SOCK_busy%% weight=100;
+        server unix:%%SOCK%% backup;
+    }
     client_max_body_size 8m;
 
     server {
@@ -32,10 +36,12 @@ $t->write_conf(<<'EOC');
             codeexec_max_files_size 10;
         }
         location /off { codeexec_pass sandbox; codeexec_files off; }
+        location /busy { codeexec_pass busy_first; }
         location /none { codeexec_pass sandbox; codeexec_images off; }
         location /many {
             codeexec_pass sandbox;
-            codeexec_images a1 a2 a3 a4 a5 a6 a7 a8 a9 b1 b2 b3 b4 b5 b6 b7;
+            codeexec_images a1 a2 a3 a4 a5 a6 a7 a8 a9 b1 b2 b3 b4 b5 b6 b7
+                            b8;
         }
     }
 EOC
@@ -185,8 +191,8 @@ passed('most patterns', { return_files => [('x' x 64) x 32] },
 refused('one more', { return_files => [('x') x 33] }, 400,
 	'"return_files" has more than 32 patterns');
 refused('most patterns beside images', { files => [('x') x 33] }, 400,
-	'"files" has more than 32 patterns', uri => '/many');
-is(post({ files => [('x') x 32] }, uri => '/many')->status, 200,
+	'"files" has more than 30 patterns', uri => '/many');
+is(post({ files => [('x') x 30] }, uri => '/many')->status, 200,
 	'as many as codeexecd takes');
 is(scalar @{ $fake->job->{job}{collect} }, 64, 'of them all');
 refused("pattern $_", qq({"files":[$_]}), 400,
@@ -244,7 +250,7 @@ answers([['png', 'x'], ['apng', 'x'], ['a.png.x', 'x']], 'no images',
 		qw/png apng a.png.x/) . '}}', files => JSON::PP::true);
 answers([['a.csv', "a\xc3\xa9\n"], ['a.JSON', '"'], ['x/b.xlsx', "PK\0"],
 	['c', "\xff"], ['d.json', "{\0}"], ['e.svg/f', 'x'], ['g.', 'x'],
-	['.csv', 'x'], ['h.gif', $png]], 'types',
+	['.csv', 'x'], ['h.gif', $png], ['i.log', "\e[1m"]], 'types',
 	qq({"images":{"h.gif":"$base64"},"output":"","files":{)
 	. qq("a.csv":{"type":"text/csv","size":4,"text":"a\xc3\xa9\\n"},)
 	. '"a.JSON":{"type":"application/json","size":1,"text":"\""},'
@@ -254,7 +260,9 @@ answers([['a.csv', "a\xc3\xa9\n"], ['a.JSON', '"'], ['x/b.xlsx', "PK\0"],
 	. '"d.json":{"type":"application/json","size":3,"base64":"ewB9"},'
 	. '"e.svg/f":{"type":"text/plain","size":1,"text":"x"},'
 	. '"g.":{"type":"text/plain","size":1,"text":"x"},'
-	. '".csv":{"type":"text/csv","size":1,"text":"x"}}}',
+	. '".csv":{"type":"text/csv","size":1,"text":"x"},'
+	. '"i.log":{"type":"application/octet-stream","size":4,'
+	. '"base64":"G1sxbQ=="}}}',
 	files => JSON::PP::true);
 answers([["\xff", 'x'], ["\xfe", 'y'], ["a\"\n", 'z']],
 	'names that are not UTF-8', '{"output":"","files":{"a\"\n":'
@@ -279,5 +287,25 @@ $r = post({ code => 'status => "timeout", files => [["a.txt", "x"]]',
 answer_is($r, 504, '{"error":"Code execution timed out","output":"","files":'
 	. '{"a.txt":{"type":"text/plain","size":1,"text":"x"}}}',
 	'of a run that took too long');
+
+# What is sent twice is sent as it was.
+
+my $busy = $t->fake(name => 'busy', script => sub ($c, $job) {
+	$c->send(busy());
+});
+
+my %data = (code => '()', files => { a => $large = 'x' x 1_000_000,
+	b => { base64 => encode_base64("\0" x 1000, '') } }, env => { A => 'x' });
+is(post(\%data, uri => '/busy')->status, 200, 'the next server');
+my ($first, $second) = ($busy->job, $fake->job);
+is_deeply($second->{$_}, $first->{$_}, "gets the same $_") for qw/job put frames/;
+is(length $first->{put}[$_][1], $first->{put}[$_][0] eq 'a' ? 1_000_000 : 1000,
+	'all of it') for 0, 1;
+
+# And a connection is kept while it goes well.
+
+my $connections = $fake->connections;
+post({ code => '()', files => { a => 'x' } }) for 1 .. 5;
+is($fake->connections, $connections, 'connections are kept');
 
 $t->done_testing;
