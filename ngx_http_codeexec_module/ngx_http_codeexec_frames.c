@@ -138,29 +138,20 @@ static void
 ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_job_t *job)
 {
-    size_t  begin;
+    /* the others come in the same way */
 
-    ngx_http_codeexec_put_text(w, ",\"options\":{");
-
-    begin = w->len;
-
-    if (job->results) {
-        ngx_http_codeexec_put_text(w, "\"results\":true");
-    }
+    ngx_http_codeexec_put_text(w, ",\"options\":{\"results\":true");
 
     if (job->last_value) {
-        ngx_http_codeexec_put_comma(w, begin);
-        ngx_http_codeexec_put_text(w, "\"last_value\":true");
+        ngx_http_codeexec_put_text(w, ",\"last_value\":true");
     }
 
     if (job->return_variables) {
-        ngx_http_codeexec_put_comma(w, begin);
-        ngx_http_codeexec_put_text(w, "\"variables\":true");
+        ngx_http_codeexec_put_text(w, ",\"variables\":true");
     }
 
     if (job->main.len) {
-        ngx_http_codeexec_put_comma(w, begin);
-        ngx_http_codeexec_put_text(w, "\"main\":");
+        ngx_http_codeexec_put_text(w, ",\"main\":");
         ngx_http_codeexec_put(w, job->main.data, job->main.len);
     }
 

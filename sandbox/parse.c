@@ -107,9 +107,7 @@ parse_options(struct job *job, json_t *options)
 		return "\"options\" must be an object";
 	}
 
-	job->shows = json_is_true(json_object_get(options, "results"))
-	    || json_is_true(json_object_get(options, "variables"))
-	    || json_object_get(options, "main") != NULL;
+	job->shows = json_is_true(json_object_get(options, "results"));
 
 	text = json_dumps(options, JSON_COMPACT);
 	if (text == NULL) {

@@ -94,7 +94,9 @@ is_deeply(options('{"code":"()","results":true,"last_value":true,'
 	main => {} }, 'all');
 is_deeply(options('{"main":{"arguments":{"b":1,"a":[1.5,"\u00e9"]}},'
 	. '"code":"()"}'),
-	{ main => { arguments => { b => 1, a => [1.5, "\x{e9}"] } } }, 'main()');
+	{ results => JSON::PP::true,
+		main => { arguments => { b => 1, a => [1.5, "\x{e9}"] } } },
+	'main(), which needs results');
 like($fake->job->{raw}, qr/"main":\{"arguments":\{"b":1,"a":\[1\.5,/,
 	'as it was written');
 
@@ -121,7 +123,8 @@ refused(qq({"main":{"arguments":$_}}), 400,
 	'"arguments" of "main" must be an object', "arguments are $_")
 	for '1', '[]', '"x"';
 is_deeply(options('{"main":{"arguments":null},"code":"()"}'),
-	{ main => { arguments => undef } }, 'no arguments');
+	{ results => JSON::PP::true, main => { arguments => undef } },
+	'no arguments');
 my $number = '"main" must have no NUL, and no integers of more than 64 bits';
 refused(qq({"main":{"arguments":{"a":$_}}}), 400, $number, "an argument $_")
 	for '18446744073709551616', '-9223372036854775809', '"\u0000"';
