@@ -43,8 +43,6 @@ static ngx_http_codeexec_stream_t *ngx_http_codeexec_stream(
 static void ngx_http_codeexec_take_shown(ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_take_file(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
-static ngx_uint_t ngx_http_codeexec_is_image(ngx_http_request_t *r,
-    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *name);
 static ngx_int_t ngx_http_codeexec_next_buffer(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 
@@ -418,7 +416,7 @@ ngx_http_codeexec_take_file(ngx_http_request_t *r,
     file->name.len = len;
     file->content.data = p + 2 + len;
     file->content.len = size - 2 - len;
-    file->image = ngx_http_codeexec_is_image(r, ctx, &file->name);
+    file->image = ngx_http_codeexec_is_image(ctx, &file->name);
     file->reason = NULL;
 
     /* such names might be one and the same in the answer */
@@ -428,47 +426,6 @@ ngx_http_codeexec_take_file(ngx_http_request_t *r,
     }
 
     return NGX_AGAIN;
-}
-
-
-/* As codeexec_images has it, if it was not the request that asked for it. */
-
-static ngx_uint_t
-ngx_http_codeexec_is_image(ngx_http_request_t *r,
-    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *name)
-{
-    size_t                         len;
-    ngx_str_t                     *ext;
-    ngx_uint_t                     i;
-    ngx_http_codeexec_loc_conf_t  *lcf;
-
-    if (ctx->job.collect.len == 0) {
-        return 1;
-    }
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
-
-    if (lcf->image_names == NULL || name->data[0] == '.'
-        || ngx_strlchr(name->data, name->data + name->len, '/'))
-    {
-        return 0;
-    }
-
-    ext = lcf->image_names->elts;
-
-    for (i = 0; i < lcf->image_names->nelts; i++) {
-        len = ext[i].len;
-
-        if (name->len > len
-            && name->data[name->len - len - 1] == '.'
-            && ngx_strncasecmp(name->data + name->len - len, ext[i].data, len)
-               == 0)
-        {
-            return 1;
-        }
-    }
-
-    return 0;
 }
 
 

@@ -382,3 +382,43 @@ ngx_http_codeexec_is_pattern(json_t *value)
     return len > 0 && len <= NGX_HTTP_CODEEXEC_MAX_PATTERN
            && ngx_strlen(json_string_value(value)) == len;
 }
+
+
+/* As codeexec_images has it, if it was not the request that asked for it. */
+
+ngx_uint_t
+ngx_http_codeexec_is_image(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *name)
+{
+    size_t                         len;
+    ngx_str_t                     *ext;
+    ngx_uint_t                     i;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    if (ctx->job.collect.len == 0) {
+        return 1;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    if (lcf->image_names == NULL || name->data[0] == '.'
+        || ngx_strlchr(name->data, name->data + name->len, '/'))
+    {
+        return 0;
+    }
+
+    ext = lcf->image_names->elts;
+
+    for (i = 0; i < lcf->image_names->nelts; i++) {
+        len = ext[i].len;
+
+        if (name->len > len
+            && name->data[name->len - len - 1] == '.'
+            && ngx_strncasecmp(name->data + name->len - len, ext[i].data, len)
+               == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}

@@ -426,6 +426,9 @@ ngx_int_t ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx,
     json_t *files);
 ngx_int_t ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *value);
+/* Of a file that comes back: whether it is listed as an image. */
+ngx_uint_t ngx_http_codeexec_is_image(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *name);
 ngx_int_t ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx,
     double seconds);
 ngx_int_t ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx);
@@ -520,6 +523,8 @@ const char *ngx_http_codeexec_inline_reason(ngx_http_codeexec_image_t *image);
 /* NGX_OK if there is anything to store, or NGX_DECLINED. */
 ngx_int_t ngx_http_codeexec_choose_images(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+/* The prefix that names of images are appended to. */
+ngx_int_t ngx_http_codeexec_eval_url(ngx_http_request_t *r, ngx_str_t *url);
 /* Ends in ngx_http_codeexec_send_held(), maybe at once. */
 void ngx_http_codeexec_store_images(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);

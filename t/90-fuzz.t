@@ -36,15 +36,16 @@ for my $target (
 	[wire => 'sandbox', 'wire.c', 4096, 20],
 	[image => 'ngx_http_codeexec_module', 'ngx_http_codeexec_image_types.c',
 		512, 8],
-	[record => 'ngx_http_codeexec_module', 'ngx_http_codeexec_record.c',
-		512, 15],
+	[record => 'ngx_http_codeexec_module', 'ngx_http_codeexec_record.c '
+		. "$root/ngx_http_codeexec_module/ngx_http_codeexec_is_json.c "
+		. '-ljansson', 512, 15],
 	[match => 'sandbox', 'match.c', 48, 15])
 {
 	my ($name, $source, $file, $length, $seconds) = @$target;
 
 	is(system(@build, "-I$root/$source", '-o', "$dir/${name}_fuzz",
-		"$root/t/fuzz/${name}_fuzz.c", "$root/$source/$file",
-		$name eq 'record' ? '-ljansson' : ()), 0, "$name, build");
+		"$root/t/fuzz/${name}_fuzz.c",
+		split / /, "$root/$source/$file"), 0, "$name, build");
 
 	# New inputs go to a directory of their own, not to the corpus.
 
