@@ -3,11 +3,11 @@
  * Copyright (C) The codeexec authors.
  *
  * The collector takes the answer of codeexecd apart, frame by frame, as it
- * arrives in u->buffer.  The types of a good answer never decrease:
+ * arrives in u->buffer.  The frames of a good answer are in this order:
  *
  *                 +-----------------------------------------------------+
  *                 |                                                     v
- *   0 --> RESULT -+-> STDOUT* --> STDERR* --> FILE* ----------------> END
+ *   0 --> RESULT -+-> STDOUT* --> STDERR* --> SHOW* --> FILE* ------> END
  *   |                                                                   |
  *   +---> BUSY --------------------------------------------> NGX_OK <---+
  *   |                                                           ^
@@ -27,6 +27,7 @@
 
 static ngx_int_t ngx_http_codeexec_begin_frame(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+static ngx_uint_t ngx_http_codeexec_rank(ngx_uint_t type);
 static ngx_int_t ngx_http_codeexec_begin_control(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_begin_payload(ngx_http_request_t *r,
@@ -39,6 +40,7 @@ static ngx_int_t ngx_http_codeexec_end_frame(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_http_codeexec_stream_t *ngx_http_codeexec_stream(
     ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_take_shown(ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_take_file(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_next_buffer(ngx_http_request_t *r,
@@ -143,7 +145,9 @@ ngx_http_codeexec_begin_frame(ngx_http_request_t *r,
 
     if (ctx->frame == 0
             ? (type != WIRE_RESULT && type != WIRE_BUSY && type != WIRE_REJECT)
-            : (type < ctx->frame || type == WIRE_RESULT || type > WIRE_END))
+            : (ngx_http_codeexec_rank(type) == 0
+               || ngx_http_codeexec_rank(type)
+                  < ngx_http_codeexec_rank(ctx->frame)))
     {
         return ngx_http_codeexec_invalid(r, "unexpected frame");
     }
@@ -162,6 +166,34 @@ ngx_http_codeexec_begin_frame(ngx_http_request_t *r,
 
     default:
         return ngx_http_codeexec_begin_payload(r, ctx);
+    }
+}
+
+
+/* Of what may follow a RESULT; 0 for all else. */
+
+static ngx_uint_t
+ngx_http_codeexec_rank(ngx_uint_t type)
+{
+    switch (type) {
+
+    case WIRE_STDOUT:
+        return 1;
+
+    case WIRE_STDERR:
+        return 2;
+
+    case WIRE_SHOW:
+        return 3;
+
+    case WIRE_FILE:
+        return 4;
+
+    case WIRE_END:
+        return 5;
+
+    default:
+        return 0;
     }
 }
 
@@ -204,7 +236,8 @@ ngx_http_codeexec_begin_payload(ngx_http_request_t *r,
     stream = ngx_http_codeexec_stream(ctx);
 
     if (ctx->reader.length > stream->size - stream->len
-        || (ctx->frame == WIRE_FILE && res->nfiles == res->files_announced))
+        || (ctx->frame == WIRE_FILE && res->nfiles == res->files_announced)
+        || (ctx->frame == WIRE_SHOW && res->nshown == res->shown_announced))
     {
         return ngx_http_codeexec_invalid(r, "more than was announced");
     }
@@ -225,7 +258,9 @@ ngx_http_codeexec_begin_end(ngx_http_request_t *r,
         || res->output.len != res->output.size
         || res->errors.len != res->errors.size
         || res->content.len != res->content.size
-        || res->nfiles != res->files_announced)
+        || res->nfiles != res->files_announced
+        || res->records.len != res->records.size
+        || res->nshown != res->shown_announced)
     {
         return ngx_http_codeexec_invalid(r, "less than was announced");
     }
@@ -273,6 +308,9 @@ ngx_http_codeexec_stream(ngx_http_codeexec_ctx_t *ctx)
     case WIRE_STDERR:
         return &ctx->result.errors;
 
+    case WIRE_SHOW:
+        return &ctx->result.records;
+
     case WIRE_FILE:
         return &ctx->result.content;
 
@@ -293,6 +331,10 @@ ngx_http_codeexec_end_frame(ngx_http_request_t *r,
 
     case WIRE_STDOUT:
     case WIRE_STDERR:
+        return NGX_AGAIN;
+
+    case WIRE_SHOW:
+        ngx_http_codeexec_take_shown(ctx);
         return NGX_AGAIN;
 
     case WIRE_FILE:
@@ -325,6 +367,26 @@ ngx_http_codeexec_end_frame(ngx_http_request_t *r,
 
 /* All of the frame is at the end of the stream. */
 
+static void
+ngx_http_codeexec_take_shown(ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_codeexec_shown_t   *shown;
+    ngx_http_codeexec_result_t  *res;
+
+    res = &ctx->result;
+
+    shown = &res->shown[res->nshown++];
+
+    ngx_memzero(shown, sizeof(ngx_http_codeexec_shown_t));
+
+    if (ctx->reader.length) {
+        shown->payload.len = ctx->reader.length;
+        shown->payload.data = res->records.data + res->records.len
+                              - shown->payload.len;
+    }
+}
+
+
 static ngx_int_t
 ngx_http_codeexec_take_file(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
@@ -354,6 +416,14 @@ ngx_http_codeexec_take_file(ngx_http_request_t *r,
     file->name.len = len;
     file->content.data = p + 2 + len;
     file->content.len = size - 2 - len;
+    file->image = ngx_http_codeexec_is_image(ctx, &file->name);
+    file->reason = NULL;
+
+    /* such names might be one and the same in the answer */
+
+    if (!file->image && ngx_http_codeexec_utf8_check(&file->name) != NGX_OK) {
+        file->reason = "name";
+    }
 
     return NGX_AGAIN;
 }
@@ -376,7 +446,7 @@ ngx_http_codeexec_next_buffer(ngx_http_request_t *r,
 
     size = b->end - b->start;
     rest = ctx->result.output.size + ctx->result.errors.size
-           + ctx->result.content.size;
+           + ctx->result.records.size + ctx->result.content.size;
 
     if (rest > size && size < NGX_HTTP_CODEEXEC_LARGE_BUFFER) {
         size = ngx_min(rest + NGX_HTTP_CODEEXEC_MAX_CONTROL,

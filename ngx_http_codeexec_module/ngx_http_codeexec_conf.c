@@ -10,6 +10,12 @@
 /* A job longer than a frame would need splitting; nobody sends that. */
 #define NGX_HTTP_CODEEXEC_MAX_SIZE     WIRE_LENGTH_MAX
 
+/* A file has its name before it. */
+#define NGX_HTTP_CODEEXEC_MAX_PUT      (WIRE_LENGTH_MAX - 1024 * 1024)
+
+/* Each name is compared with all others. */
+#define NGX_HTTP_CODEEXEC_MAX_FILES    1000
+
 /* JOB.timeout_ms of docs/protocol.md. */
 #define NGX_HTTP_CODEEXEC_MAX_TIMEOUT  3600000
 
@@ -58,6 +64,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
      *     conf->pass_lengths = NULL;
      *     conf->pass_values = NULL;
      *     conf->images = { 0, NULL };
+     *     conf->image_names = NULL;
      *     conf->image = { 0 };
      *     conf->dialect = NULL;
      */
@@ -76,10 +83,14 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->max_code_size = NGX_CONF_UNSET_SIZE;
     conf->max_stdin_size = NGX_CONF_UNSET_SIZE;
     conf->max_variables_size = NGX_CONF_UNSET_SIZE;
+    conf->max_files_size = NGX_CONF_UNSET_SIZE;
+    conf->max_files = NGX_CONF_UNSET_UINT;
     conf->max_response_size = NGX_CONF_UNSET_SIZE;
     conf->timeout = NGX_CONF_UNSET_MSEC;
     conf->max_timeout = NGX_CONF_UNSET_MSEC;
     conf->detail = NGX_CONF_UNSET;
+    conf->results = NGX_CONF_UNSET;
+    conf->files = NGX_CONF_UNSET;
 
     ngx_http_codeexec_init_image_conf(&conf->image);
 
@@ -99,15 +110,21 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               prev->max_stdin_size, 1024 * 1024);
     ngx_conf_merge_size_value(conf->max_variables_size,
                               prev->max_variables_size, 1024 * 1024);
+    ngx_conf_merge_size_value(conf->max_files_size,
+                              prev->max_files_size, 16 * 1024 * 1024);
+    ngx_conf_merge_uint_value(conf->max_files, prev->max_files, 64);
     ngx_conf_merge_size_value(conf->max_response_size,
                               prev->max_response_size, 64 * 1024 * 1024);
 
     ngx_conf_merge_msec_value(conf->timeout, prev->timeout, 10000);
     ngx_conf_merge_msec_value(conf->max_timeout, prev->max_timeout, 60000);
     ngx_conf_merge_value(conf->detail, prev->detail, 0);
+    ngx_conf_merge_value(conf->results, prev->results, 1);
+    ngx_conf_merge_value(conf->files, prev->files, 1);
 
     if (conf->images.data == NULL) {
         conf->images = prev->images;
+        conf->image_names = prev->image_names;
     }
 
     if (conf->images.data == NULL
@@ -247,6 +264,20 @@ ngx_http_codeexec_check_limits(ngx_conf_t *cf,
                            "\"codeexec_max_stdin_size\" and "
                            "\"codeexec_max_variables_size\" must be equal to "
                            "or less than 64m");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->max_files_size > NGX_HTTP_CODEEXEC_MAX_PUT) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"codeexec_max_files_size\" must be equal to "
+                           "or less than 63m");
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->max_files > NGX_HTTP_CODEEXEC_MAX_FILES) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"codeexec_max_files\" must be equal to or less "
+                           "than 1000");
         return NGX_CONF_ERROR;
     }
 

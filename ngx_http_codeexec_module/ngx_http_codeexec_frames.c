@@ -11,6 +11,12 @@ static ngx_int_t ngx_http_codeexec_job_json(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json);
 static void ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_job_t *job, ngx_str_t *images);
+static void ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job);
+static void ngx_http_codeexec_write_collect(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job, ngx_str_t *images);
+static ngx_chain_t **ngx_http_codeexec_add_put_frame(ngx_http_request_t *r,
+    ngx_chain_t **ll, ngx_http_codeexec_file_t *file);
 static ngx_chain_t **ngx_http_codeexec_add_frame(ngx_http_request_t *r,
     ngx_chain_t **ll, enum wire_type type, ngx_str_t *payload);
 static ngx_chain_t **ngx_http_codeexec_add_buf(ngx_http_request_t *r,
@@ -21,6 +27,7 @@ ngx_int_t
 ngx_http_codeexec_create_request(ngx_http_request_t *r)
 {
     ngx_str_t                 json, none;
+    ngx_uint_t                i;
     ngx_chain_t             **ll;
     ngx_http_codeexec_ctx_t  *ctx;
 
@@ -46,6 +53,10 @@ ngx_http_codeexec_create_request(ngx_http_request_t *r)
 
     if (ctx->job.input.len) {
         ll = ngx_http_codeexec_add_frame(r, ll, WIRE_STDIN, &ctx->job.input);
+    }
+
+    for (i = 0; i < ctx->job.nfiles; i++) {
+        ll = ngx_http_codeexec_add_put_frame(r, ll, &ctx->job.files[i]);
     }
 
     ll = ngx_http_codeexec_add_frame(r, ll, WIRE_RUN, &none);
@@ -106,12 +117,103 @@ ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
         ngx_http_codeexec_put(w, job->args.data, job->args.len);
     }
 
-    if (images->len) {
-        ngx_http_codeexec_put_text(w, ",\"collect\":");
-        ngx_http_codeexec_put(w, images->data, images->len);
+    if (job->env.len) {
+        ngx_http_codeexec_put_text(w, ",\"env\":");
+        ngx_http_codeexec_put(w, job->env.data, job->env.len);
+    }
+
+    if (ngx_http_codeexec_wants_results(job)) {
+        ngx_http_codeexec_write_options(w, job);
+    }
+
+    if (images->len || job->collect.len) {
+        ngx_http_codeexec_write_collect(w, job, images);
     }
 
     ngx_http_codeexec_put_text(w, "}");
+}
+
+
+static void
+ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job)
+{
+    /* the others come in the same way */
+
+    ngx_http_codeexec_put_text(w, ",\"options\":{\"results\":true");
+
+    if (job->last_value) {
+        ngx_http_codeexec_put_text(w, ",\"last_value\":true");
+    }
+
+    if (job->return_variables) {
+        ngx_http_codeexec_put_text(w, ",\"variables\":true");
+    }
+
+    if (job->main.len) {
+        ngx_http_codeexec_put_text(w, ",\"main\":");
+        ngx_http_codeexec_put(w, job->main.data, job->main.len);
+    }
+
+    ngx_http_codeexec_put_text(w, "}");
+}
+
+
+/* Both are arrays. */
+
+static void
+ngx_http_codeexec_write_collect(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job, ngx_str_t *images)
+{
+    size_t  begin;
+
+    ngx_http_codeexec_put_text(w, ",\"collect\":[");
+
+    begin = w->len;
+
+    if (images->len) {
+        ngx_http_codeexec_put(w, images->data + 1, images->len - 2);
+    }
+
+    if (job->collect.len > 2) {
+        ngx_http_codeexec_put_comma(w, begin);
+        ngx_http_codeexec_put(w, job->collect.data + 1, job->collect.len - 2);
+    }
+
+    ngx_http_codeexec_put_text(w, "]");
+}
+
+
+/* The content is sent from where it is. */
+
+static ngx_chain_t **
+ngx_http_codeexec_add_put_frame(ngx_http_request_t *r, ngx_chain_t **ll,
+    ngx_http_codeexec_file_t *file)
+{
+    u_char  *head, *p;
+    size_t   len;
+
+    len = 2 + file->name.len;
+
+    head = ngx_pnalloc(r->pool, WIRE_HEADER_SIZE + len);
+    if (head == NULL) {
+        return NULL;
+    }
+
+    p = wire_put_header(head, WIRE_PUT, (uint32_t) (len + file->content.len));
+
+    *p++ = (u_char) (file->name.len >> 8);
+    *p++ = (u_char) file->name.len;
+    ngx_memcpy(p, file->name.data, file->name.len);
+
+    ll = ngx_http_codeexec_add_buf(r, ll, head, WIRE_HEADER_SIZE + len);
+
+    if (file->content.len) {
+        ll = ngx_http_codeexec_add_buf(r, ll, file->content.data,
+                                       file->content.len);
+    }
+
+    return ll;
 }
 
 

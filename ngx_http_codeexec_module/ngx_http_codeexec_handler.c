@@ -213,6 +213,9 @@ ngx_http_codeexec_cleanup(void *data)
     json_decref(ctx->json);
     ctx->json = NULL;
 
+    json_decref(ctx->files);
+    ctx->files = NULL;
+
     PQclear(ctx->row);
     ctx->row = NULL;
 }

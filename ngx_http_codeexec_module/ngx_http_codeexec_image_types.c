@@ -12,7 +12,8 @@
 /* What has no <svg> so far is something else, whatever it says there. */
 #define NGX_HTTP_CODEEXEC_MAX_PROLOG  4096
 
-#define ngx_http_codeexec_type(bit, mime)  { bit, sizeof(mime) - 1, mime }
+#define ngx_http_codeexec_type(bit, mime, ext)                                \
+    { bit, sizeof(mime) - 1, mime, ext }
 
 #define ngx_http_codeexec_begins(p, len, text)                                \
     ((len) >= sizeof(text) - 1 && memcmp(p, text, sizeof(text) - 1) == 0)
@@ -29,12 +30,12 @@ static int ngx_http_codeexec_is_xml_space(unsigned char c);
 
 
 static const ngx_http_codeexec_image_type_t  ngx_http_codeexec_types[] = {
-    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_PNG, "image/png"),
-    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_JPEG, "image/jpeg"),
-    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_GIF, "image/gif"),
-    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_WEBP, "image/webp"),
-    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_AVIF, "image/avif"),
-    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_SVG, "image/svg+xml")
+    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_PNG, "image/png", "png"),
+    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_JPEG, "image/jpeg", "jpg"),
+    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_GIF, "image/gif", "gif"),
+    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_WEBP, "image/webp", "webp"),
+    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_AVIF, "image/avif", "avif"),
+    ngx_http_codeexec_type(NGX_HTTP_CODEEXEC_SVG, "image/svg+xml", "svg")
 };
 
 #define NGX_HTTP_CODEEXEC_NTYPES                                              \

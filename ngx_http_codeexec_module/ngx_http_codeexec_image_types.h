@@ -27,6 +27,7 @@ typedef struct {
     unsigned     bit;
     size_t       len;
     const char  *mime;
+    const char  *ext;
 } ngx_http_codeexec_image_type_t;
 
 

@@ -223,6 +223,87 @@ invalid:
 
 
 ngx_int_t
+ngx_http_codeexec_set_env(ngx_http_codeexec_ctx_t *ctx, json_t *env)
+{
+    json_t      *value;
+    const char  *name;
+
+    if (!json_is_object(env)) {
+        goto invalid;
+    }
+
+    json_object_foreach(env, name, value) {
+
+        if (*name == '\0' || ngx_strchr(name, '=')
+            || !json_is_string(value)
+            || ngx_strlen(json_string_value(value))
+               != json_string_length(value))
+        {
+            goto invalid;
+        }
+    }
+
+    if (ngx_http_codeexec_json_copy(ctx->request->pool, env, &ctx->job.env)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_codeexec_check_size(ctx, "env", ctx->job.env.len,
+                                        NGX_HTTP_CODEEXEC_MAX_ARGS);
+
+invalid:
+
+    return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                         "\"env\" must be an object of strings without NUL");
+}
+
+
+/*
+ * The text of an object that was parsed already, as reals.  To codeexecd its
+ * numbers are what they look like, and some are too large for that.
+ */
+
+ngx_int_t
+ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *text)
+{
+    json_t     *json, *arguments;
+    ngx_int_t   rc;
+
+    rc = ngx_http_codeexec_check_size(ctx, "main", text->len,
+                                      NGX_HTTP_CODEEXEC_MAX_ARGS);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    json = ngx_http_codeexec_json_parse(text, 0);
+
+    if (json == NULL) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                      "\"main\" must have no NUL, and no integers of more "
+                      "than 64 bits");
+    }
+
+    arguments = json_object_get(json, "arguments");
+
+    rc = (arguments == NULL || json_is_null(arguments)
+          || json_is_object(arguments))
+             ? NGX_OK : NGX_DECLINED;
+
+    json_decref(json);
+
+    if (rc != NGX_OK) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                      "\"arguments\" of \"main\" must be an object");
+    }
+
+    ctx->job.main = *text;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx, double seconds)
 {
     ngx_msec_t                     timeout;

@@ -142,6 +142,12 @@ ngx_http_codeexec_json_check(ngx_str_t *text)
             }
 
             break;
+
+        case '\0':
+
+            /* jansson overlooks it behind a number */
+
+            return NGX_ERROR;
         }
     }
 
@@ -443,6 +449,24 @@ ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w, u_char *data,
     }
 
     ngx_http_codeexec_put(w, plain, p - plain);
+}
+
+
+void
+ngx_http_codeexec_put_string(ngx_http_codeexec_writer_t *w, ngx_str_t *text)
+{
+    ngx_http_codeexec_put_text(w, "\"");
+    ngx_http_codeexec_put_escaped(w, text->data, text->len);
+    ngx_http_codeexec_put_text(w, "\"");
+}
+
+
+void
+ngx_http_codeexec_put_comma(ngx_http_codeexec_writer_t *w, size_t begin)
+{
+    if (w->len != begin) {
+        ngx_http_codeexec_put_text(w, ",");
+    }
 }
 
 

@@ -155,6 +155,20 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       offsetof(ngx_http_codeexec_loc_conf_t, max_variables_size),
       NULL },
 
+    { ngx_string("codeexec_max_files_size"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, max_files_size),
+      NULL },
+
+    { ngx_string("codeexec_max_files"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, max_files),
+      NULL },
+
     { ngx_string("codeexec_max_response_size"),
       NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
       ngx_conf_set_size_slot,
@@ -188,6 +202,20 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_codeexec_loc_conf_t, detail),
+      NULL },
+
+    { ngx_string("codeexec_results"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, results),
+      NULL },
+
+    { ngx_string("codeexec_files"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, files),
       NULL },
 
     { ngx_string("codeexec_pg"),
@@ -401,6 +429,10 @@ ngx_http_codeexec_images(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
+    if (2 * (cf->args->nelts - 1) > NGX_HTTP_CODEEXEC_MAX_COLLECT) {
+        return "has more than 32 extensions";
+    }
+
     for (i = 1; i < cf->args->nelts; i++) {
         p = value[i].data;
 
@@ -437,11 +469,23 @@ ngx_http_codeexec_set_images(ngx_conf_t *cf,
 {
     u_char      *p;
     size_t       len;
+    ngx_str_t   *name;
     ngx_uint_t   i, j;
+
+    lcf->image_names = ngx_array_create(cf->pool, n, sizeof(ngx_str_t));
+    if (lcf->image_names == NULL) {
+        return NGX_ERROR;
+    }
 
     len = sizeof("[]") - 1;
 
     for (i = 0; i < n; i++) {
+        name = ngx_array_push(lcf->image_names);
+        if (name == NULL) {
+            return NGX_ERROR;
+        }
+
+        *name = names[i];
         len += 2 * (sizeof("\"*.\",") - 1 + names[i].len);
     }
 

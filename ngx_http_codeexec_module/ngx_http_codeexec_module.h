@@ -16,6 +16,7 @@
 
 #include "ngx_http_codeexec_image_types.h"
 #include "ngx_http_codeexec_pg.h"
+#include "ngx_http_codeexec_record.h"
 #include "sandbox/wire.h"
 
 
@@ -33,6 +34,9 @@
 #define NGX_HTTP_CODEEXEC_MAX_CONTROL  8192
 
 #define NGX_HTTP_CODEEXEC_UUID_LEN     36
+
+/* Patterns that codeexecd takes for one run. */
+#define NGX_HTTP_CODEEXEC_MAX_COLLECT  64
 
 
 /*
@@ -111,6 +115,8 @@ typedef struct {
     size_t                    max_code_size;       /* bytes */
     size_t                    max_stdin_size;
     size_t                    max_variables_size;
+    size_t                    max_files_size;      /* of all together */
+    ngx_uint_t                max_files;
     size_t                    max_response_size;   /* of all payloads */
 
     ngx_msec_t                timeout;             /* for a job without one */
@@ -118,7 +124,10 @@ typedef struct {
 
     ngx_str_t                 images;              /* JSON array of patterns,
                                                       empty if off */
+    ngx_array_t              *image_names;         /* extensions, NULL if off */
     ngx_flag_t                detail;
+    ngx_flag_t                results;             /* a client may ask for */
+    ngx_flag_t                files;
 
     ngx_http_codeexec_image_conf_t  image;
 
@@ -126,7 +135,15 @@ typedef struct {
 } ngx_http_codeexec_loc_conf_t;
 
 
-/* What is to be run.  All memory is of r->pool. */
+typedef struct {
+    ngx_str_t                 name;
+    ngx_str_t                 content;
+    ngx_uint_t                image;               /* to be listed as one */
+    const char               *reason;              /* to be left out */
+} ngx_http_codeexec_file_t;
+
+
+/* What is to be run.  All memory is of r->pool, but for ctx->files. */
 
 typedef struct {
     ngx_str_t                 id;
@@ -135,8 +152,17 @@ typedef struct {
     ngx_str_t                 variables;           /* JSON object or empty */
     ngx_str_t                 input;               /* for stdin */
     ngx_str_t                 args;                /* JSON array or empty */
+    ngx_str_t                 env;                 /* JSON object or empty */
+    ngx_str_t                 main;                /* JSON object or empty */
+    ngx_str_t                 collect;             /* JSON array of patterns,
+                                                      empty: images only */
+    ngx_http_codeexec_file_t *files;               /* to be placed */
+    ngx_uint_t                nfiles;
     ngx_msec_t                timeout;
     ngx_flag_t                detail;              /* more in the answer */
+    ngx_flag_t                results;             /* what the program shows */
+    ngx_flag_t                last_value;          /* of its last expression */
+    ngx_flag_t                return_variables;    /* a summary of them */
 } ngx_http_codeexec_job_t;
 
 
@@ -149,10 +175,42 @@ typedef struct {
 } ngx_http_codeexec_stream_t;
 
 
+typedef struct ngx_http_codeexec_image_s  ngx_http_codeexec_image_t;
+
+
+/* A result in one of its forms. */
+
 typedef struct {
-    ngx_str_t                 name;                /* slices of the stream */
-    ngx_str_t                 content;             /* of files */
-} ngx_http_codeexec_file_t;
+    const ngx_http_codeexec_form_type_t  *type;
+    ngx_str_t                  name;               /* slices of the stream */
+    ngx_str_t                  content;
+    ngx_http_codeexec_image_t *image;              /* NULL: not to be stored */
+    ngx_uint_t                 valid;              /* JSON */
+} ngx_http_codeexec_form_t;
+
+
+/* What the program says of the run as a whole. */
+
+#define NGX_HTTP_CODEEXEC_EXCEPTION  0
+#define NGX_HTTP_CODEEXEC_RETURN     1
+#define NGX_HTTP_CODEEXEC_VARIABLES  2
+#define NGX_HTTP_CODEEXEC_NCLAIMS    3
+
+
+/* One SHOW, of which nothing is to be trusted. */
+
+typedef struct {
+    ngx_str_t                 payload;
+    const char               *reason;              /* it is left out, or NULL */
+
+    ngx_http_codeexec_form_t *forms;               /* none: it is a claim */
+    ngx_uint_t                nforms;
+    ngx_str_t                 name;                /* data is NULL if none */
+    unsigned                  width;
+    unsigned                  height;
+    unsigned                  has_size:1;
+    unsigned                  is_main:1;
+} ngx_http_codeexec_shown_t;
 
 
 /* What codeexecd answered. */
@@ -161,10 +219,17 @@ typedef struct {
     ngx_http_codeexec_stream_t  output;            /* stdout */
     ngx_http_codeexec_stream_t  errors;            /* stderr */
     ngx_http_codeexec_stream_t  content;           /* whole FILE payloads */
+    ngx_http_codeexec_stream_t  records;           /* whole SHOW payloads */
 
     ngx_http_codeexec_file_t   *files;
     ngx_uint_t                  nfiles;            /* received so far */
     ngx_uint_t                  files_announced;
+
+    ngx_http_codeexec_shown_t  *shown;
+    ngx_uint_t                  nshown;            /* received so far */
+    ngx_uint_t                  shown_announced;
+    int64_t                     results;           /* of these in the answer */
+    ngx_http_codeexec_shown_t  *claims[NGX_HTTP_CODEEXEC_NCLAIMS];
 
     int64_t                     exit_code;         /* -1: there is none */
     int64_t                     signal;            /* -1: there is none */
@@ -195,16 +260,20 @@ typedef enum {
 } ngx_http_codeexec_fate_e;
 
 
-typedef struct {
+struct ngx_http_codeexec_image_s {
     ngx_http_codeexec_fate_e  fate;
     ngx_str_t                 name;                /* in the database */
+    ngx_str_t                 content;
     const ngx_http_codeexec_image_type_t  *type;
-} ngx_http_codeexec_image_t;
+};
 
 
 typedef struct {
-    ngx_http_codeexec_image_t  *images;            /* one for each file */
+    ngx_http_codeexec_image_t  *images;            /* one for each file, and
+                                                      then those of results */
+    ngx_uint_t                  nimages;
     ngx_uint_t                  nstored;           /* or to be stored */
+    size_t                      total;             /* bytes of these */
     ngx_str_t                   url;               /* prefix */
 
     ngx_http_codeexec_pg_job_t  job;
@@ -243,6 +312,7 @@ struct ngx_http_codeexec_ctx_s {
 
     json_t                   *json;                /* request while decoded,
                                                       freed by the cleanup */
+    json_t                   *files;               /* its files, the same */
     ngx_http_codeexec_job_t   job;
 
     /* the collector, reset for every peer tried */
@@ -348,6 +418,17 @@ ngx_int_t ngx_http_codeexec_set_input(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *input);
 ngx_int_t ngx_http_codeexec_set_args(ngx_http_codeexec_ctx_t *ctx,
     json_t *args);
+ngx_int_t ngx_http_codeexec_set_env(ngx_http_codeexec_ctx_t *ctx,
+    json_t *env);
+ngx_int_t ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *text);
+ngx_int_t ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx,
+    json_t *files);
+ngx_int_t ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx,
+    const char *member, json_t *value);
+/* Of a file that comes back: whether it is listed as an image. */
+ngx_uint_t ngx_http_codeexec_is_image(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *name);
 ngx_int_t ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx,
     double seconds);
 ngx_int_t ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx);
@@ -375,6 +456,11 @@ void ngx_http_codeexec_put(ngx_http_codeexec_writer_t *w, const void *data,
     size_t len);
 void ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w,
     u_char *data, size_t len);
+/* The same with its quotes. */
+void ngx_http_codeexec_put_string(ngx_http_codeexec_writer_t *w,
+    ngx_str_t *text);
+/* If anything was put since then. */
+void ngx_http_codeexec_put_comma(ngx_http_codeexec_writer_t *w, size_t begin);
 void ngx_http_codeexec_put_base64(ngx_http_codeexec_writer_t *w,
     ngx_str_t *data);
 /* Escaped for a URI, which is ASCII. */
@@ -384,6 +470,10 @@ void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
 
 #define ngx_http_codeexec_put_text(w, text)                                   \
     ngx_http_codeexec_put(w, text, sizeof(text) - 1)
+
+#define ngx_http_codeexec_wants_results(job)                                  \
+    ((job)->results || (job)->last_value || (job)->return_variables           \
+     || (job)->main.len)
 
 ngx_int_t ngx_http_codeexec_init_upstream(ngx_http_request_t *r);
 ngx_int_t ngx_http_codeexec_create_request(ngx_http_request_t *r);
@@ -410,9 +500,31 @@ ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_encode_error(ngx_http_request_t *r,
     ngx_str_t *message, ngx_str_t *body);
 
+/* The results of a run are taken apart; NGX_ERROR if memory is short. */
+ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+/* Members of the answer; the key of each has its quotes and colon. */
+void ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w,
+    const char *name);
+void ngx_http_codeexec_write_results(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
+void ngx_http_codeexec_write_files(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
+void ngx_http_codeexec_write_skipped(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Where an image was stored, or its bytes. */
+void ngx_http_codeexec_write_image(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx, ngx_http_codeexec_image_t *image,
+    ngx_str_t *content);
+/* Why an image is inline, or NULL. */
+const char *ngx_http_codeexec_inline_reason(ngx_http_codeexec_image_t *image);
+
 /* NGX_OK if there is anything to store, or NGX_DECLINED. */
 ngx_int_t ngx_http_codeexec_choose_images(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+/* The prefix that names of images are appended to. */
+ngx_int_t ngx_http_codeexec_eval_url(ngx_http_request_t *r, ngx_str_t *url);
 /* Ends in ngx_http_codeexec_send_held(), maybe at once. */
 void ngx_http_codeexec_store_images(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);

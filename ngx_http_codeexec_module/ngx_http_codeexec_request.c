@@ -13,6 +13,12 @@ static ngx_int_t ngx_http_codeexec_decode_variables(
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
 static ngx_int_t ngx_http_codeexec_decode_options(
     ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_decode_results(
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+static ngx_int_t ngx_http_codeexec_decode_files(
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_get_flag(ngx_http_codeexec_ctx_t *ctx,
+    const char *name, ngx_flag_t *flag);
 static json_t *ngx_http_codeexec_get(ngx_http_codeexec_ctx_t *ctx,
     const char *name);
 static ngx_int_t ngx_http_codeexec_get_string(ngx_http_codeexec_ctx_t *ctx,
@@ -30,6 +36,7 @@ const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native = {
 
 static ngx_str_t  ngx_http_codeexec_python = ngx_string("python");
 static ngx_str_t  ngx_http_codeexec_variables = ngx_string("variables");
+static ngx_str_t  ngx_http_codeexec_main = ngx_string("main");
 
 
 ngx_int_t
@@ -69,6 +76,14 @@ ngx_http_codeexec_decode_request(ngx_http_request_t *r,
 
     if (rc == NGX_OK) {
         rc = ngx_http_codeexec_decode_options(ctx);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_decode_results(ctx, body);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_decode_files(ctx);
     }
 
     return rc;
@@ -188,17 +203,143 @@ ngx_http_codeexec_decode_options(ngx_http_codeexec_ctx_t *ctx)
         }
     }
 
-    value = ngx_http_codeexec_get(ctx, "detail");
+    value = ngx_http_codeexec_get(ctx, "env");
+
+    if (value) {
+        rc = ngx_http_codeexec_set_env(ctx, value);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    return ngx_http_codeexec_get_flag(ctx, "detail", &ctx->job.detail);
+}
+
+
+/* What the program itself is to say, beside what it prints. */
+
+static ngx_int_t
+ngx_http_codeexec_decode_results(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *body)
+{
+    json_t                        *value;
+    ngx_int_t                      rc;
+    ngx_str_t                      text;
+    ngx_http_codeexec_job_t       *job;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    job = &ctx->job;
+
+    rc = ngx_http_codeexec_get_flag(ctx, "results", &job->results);
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_get_flag(ctx, "last_value", &job->last_value);
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_get_flag(ctx, "return_variables",
+                                        &job->return_variables);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    value = ngx_http_codeexec_get(ctx, "main");
 
     if (value) {
 
-        if (!json_is_boolean(value)) {
+        if (!json_is_object(value)) {
             return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
-                                            "\"detail\" must be a boolean");
+                                            "\"main\" must be an object");
         }
 
-        ctx->job.detail = json_is_true(value);
+        if (ngx_http_codeexec_json_member(body, &ngx_http_codeexec_main,
+                                          &text)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        rc = ngx_http_codeexec_set_main(ctx, &text);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
+
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    if (!lcf->results && ngx_http_codeexec_wants_results(job)) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                        "Results are not available");
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_decode_files(ngx_http_codeexec_ctx_t *ctx)
+{
+    json_t                        *files, *wanted;
+    ngx_int_t                      rc;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    files = ngx_http_codeexec_get(ctx, "files");
+    wanted = ngx_http_codeexec_get(ctx, "return_files");
+
+    rc = NGX_OK;
+
+    if (files) {
+        rc = json_is_object(files)
+                 ? ngx_http_codeexec_set_files(ctx, files)
+                 : ngx_http_codeexec_set_return(ctx, "files", files);
+    }
+
+    if (wanted && rc == NGX_OK) {
+
+        if (files && !json_is_object(files)) {
+            return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                            "\"files\" must be an object "
+                                            "beside \"return_files\"");
+        }
+
+        rc = ngx_http_codeexec_set_return(ctx, "return_files", wanted);
+    }
+
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    if (rc == NGX_OK && !lcf->files
+        && (ctx->job.nfiles || ctx->job.collect.len))
+    {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                        "Files are not available");
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_get_flag(ngx_http_codeexec_ctx_t *ctx, const char *name,
+    ngx_flag_t *flag)
+{
+    json_t  *value;
+
+    value = ngx_http_codeexec_get(ctx, name);
+
+    if (value == NULL) {
+        return NGX_OK;
+    }
+
+    if (!json_is_boolean(value)) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                        "\"%s\" must be a boolean", name);
+    }
+
+    *flag = json_is_true(value);
 
     return NGX_OK;
 }

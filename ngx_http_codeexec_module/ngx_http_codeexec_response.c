@@ -11,8 +11,6 @@ static ngx_int_t ngx_http_codeexec_encode_run(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_write_run(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
-static void ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w,
-    const char *name);
 static void ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
@@ -29,6 +27,8 @@ static void ngx_http_codeexec_write_number(ngx_http_codeexec_writer_t *w,
     const char *name, int64_t number);
 static void ngx_http_codeexec_write_time(ngx_http_codeexec_writer_t *w,
     const char *name, int64_t usec);
+static ngx_uint_t ngx_http_codeexec_tells_skipped(
+    ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_write_truncated(ngx_http_codeexec_writer_t *w,
     ngx_uint_t truncated);
 
@@ -151,11 +151,14 @@ ngx_http_codeexec_encode_run(ngx_http_request_t *r,
     (void) ngx_pfree(r->pool, ctx->result.output.data);
     (void) ngx_pfree(r->pool, ctx->result.errors.data);
     (void) ngx_pfree(r->pool, ctx->result.content.data);
+    (void) ngx_pfree(r->pool, ctx->result.records.data);
 
     ctx->result.output.data = NULL;
     ctx->result.errors.data = NULL;
     ctx->result.content.data = NULL;
+    ctx->result.records.data = NULL;
     ctx->result.nfiles = 0;
+    ctx->result.nshown = 0;
 
     return NGX_OK;
 }
@@ -175,12 +178,18 @@ ngx_http_codeexec_write_run(ngx_http_codeexec_writer_t *w,
         ngx_http_codeexec_write_error(w, ctx);
     }
 
-    if (res->nfiles) {
-        ngx_http_codeexec_write_images(w, ctx);
-    }
+    ngx_http_codeexec_write_images(w, ctx);
 
     ngx_http_codeexec_write_string(w, "\"output\":", res->output.data,
                                    res->output.len);
+
+    if (ngx_http_codeexec_wants_results(&ctx->job)) {
+        ngx_http_codeexec_write_results(w, ctx);
+    }
+
+    if (ctx->job.collect.len) {
+        ngx_http_codeexec_write_files(w, ctx);
+    }
 
     if (ctx->job.detail) {
         ngx_http_codeexec_write_detail(w, ctx);
@@ -189,13 +198,17 @@ ngx_http_codeexec_write_run(ngx_http_codeexec_writer_t *w,
         ngx_http_codeexec_write_truncated(w, 1);
     }
 
+    if (ngx_http_codeexec_tells_skipped(ctx)) {
+        ngx_http_codeexec_write_skipped(w, ctx);
+    }
+
     ngx_http_codeexec_put_text(w, "}\n");
 }
 
 
 /* Only the first member of the object has no comma before it. */
 
-static void
+void
 ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w, const char *name)
 {
     if (w->len > 1) {
@@ -283,41 +296,70 @@ static void
 ngx_http_codeexec_write_images(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_uint_t                  i;
+    ngx_uint_t                  i, n, ninline;
     ngx_http_codeexec_file_t   *file;
     ngx_http_codeexec_image_t  *image;
 
-    ngx_http_codeexec_write_key(w, "\"images\":{");
+    ninline = 0;
 
-    for (i = 0; i < ctx->result.nfiles; i++) {
+    for (i = 0, n = 0; i < ctx->result.nfiles; i++) {
         file = &ctx->result.files[i];
         image = ctx->store ? &ctx->store->images[i] : NULL;
 
-        if (i) {
+        if (!file->image) {
+            continue;
+        }
+
+        if (n++ == 0) {
+            ngx_http_codeexec_write_key(w, "\"images\":{");
+
+        } else {
             ngx_http_codeexec_put_text(w, ",");
         }
 
-        ngx_http_codeexec_put_text(w, "\"");
-        ngx_http_codeexec_put_escaped(w, file->name.data, file->name.len);
-        ngx_http_codeexec_put_text(w, "\":\"");
+        ngx_http_codeexec_put_string(w, &file->name);
+        ngx_http_codeexec_put_text(w, ":");
+        ngx_http_codeexec_write_image(w, ctx, image, &file->content);
 
-        if (image && image->fate == ngx_http_codeexec_stored) {
-            ngx_http_codeexec_put_escaped(w, ctx->store->url.data,
-                                          ctx->store->url.len);
-            ngx_http_codeexec_put_uri(w, &image->name);
-
-        } else {
-            ngx_http_codeexec_put_base64(w, &file->content);
+        if (ngx_http_codeexec_inline_reason(image)) {
+            ninline++;
         }
-
-        ngx_http_codeexec_put_text(w, "\"");
     }
 
-    ngx_http_codeexec_put_text(w, "}");
+    if (n) {
+        ngx_http_codeexec_put_text(w, "}");
+    }
 
-    if (ctx->store && ctx->store->nstored != ctx->result.nfiles) {
+    if (ninline) {
         ngx_http_codeexec_write_inline(w, ctx);
     }
+}
+
+
+void
+ngx_http_codeexec_write_image(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx, ngx_http_codeexec_image_t *image,
+    ngx_str_t *content)
+{
+    ngx_http_codeexec_put_text(w, "\"");
+
+    if (image && image->fate == ngx_http_codeexec_stored) {
+        ngx_http_codeexec_put_escaped(w, ctx->store->url.data,
+                                      ctx->store->url.len);
+        ngx_http_codeexec_put_uri(w, &image->name);
+
+    } else {
+        ngx_http_codeexec_put_base64(w, content);
+    }
+
+    ngx_http_codeexec_put_text(w, "\"");
+}
+
+
+const char *
+ngx_http_codeexec_inline_reason(ngx_http_codeexec_image_t *image)
+{
+    return image ? ngx_http_codeexec_reasons[image->fate] : NULL;
 }
 
 
@@ -327,17 +369,17 @@ static void
 ngx_http_codeexec_write_inline(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_str_t                 *name;
     ngx_uint_t                 i, n;
     const char                *reason;
-    ngx_http_codeexec_fate_e   fate;
+    ngx_http_codeexec_file_t  *file;
 
     ngx_http_codeexec_write_key(w, "\"inline\":{");
 
     for (i = 0, n = 0; i < ctx->result.nfiles; i++) {
-        fate = ctx->store->images[i].fate;
+        file = &ctx->result.files[i];
+        reason = ngx_http_codeexec_inline_reason(&ctx->store->images[i]);
 
-        if (fate == ngx_http_codeexec_stored) {
+        if (!file->image || reason == NULL) {
             continue;
         }
 
@@ -345,12 +387,8 @@ ngx_http_codeexec_write_inline(ngx_http_codeexec_writer_t *w,
             ngx_http_codeexec_put_text(w, ",");
         }
 
-        name = &ctx->result.files[i].name;
-        reason = ngx_http_codeexec_reasons[fate];
-
-        ngx_http_codeexec_put_text(w, "\"");
-        ngx_http_codeexec_put_escaped(w, name->data, name->len);
-        ngx_http_codeexec_put_text(w, "\":\"");
+        ngx_http_codeexec_put_string(w, &file->name);
+        ngx_http_codeexec_put_text(w, ":\"");
         ngx_http_codeexec_put(w, reason, ngx_strlen(reason));
         ngx_http_codeexec_put_text(w, "\"");
     }
@@ -402,11 +440,6 @@ ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
                                    ctx->job.id.len);
 
     ngx_http_codeexec_write_truncated(w, res->truncated);
-
-    if (res->skipped.len) {
-        ngx_http_codeexec_write_key(w, "\"skipped\":");
-        ngx_http_codeexec_put(w, res->skipped.data, res->skipped.len);
-    }
 }
 
 
@@ -437,6 +470,16 @@ ngx_http_codeexec_write_time(ngx_http_codeexec_writer_t *w, const char *name,
                           ngx_sprintf(text, "%L.%03L",
                                       usec / 1000, usec % 1000)
                           - text);
+}
+
+
+/* A client that asks for nothing but images gets nothing but these. */
+
+static ngx_uint_t
+ngx_http_codeexec_tells_skipped(ngx_http_codeexec_ctx_t *ctx)
+{
+    return ctx->job.detail || ctx->job.collect.len
+           || ngx_http_codeexec_wants_results(&ctx->job);
 }
 
 

@@ -7,6 +7,10 @@
 #include "ngx_http_codeexec_module.h"
 
 
+/* limits.results of codeexecd */
+#define NGX_HTTP_CODEEXEC_MAX_SHOWN  100000
+
+
 static ngx_int_t ngx_http_codeexec_set_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 static ngx_int_t ngx_http_codeexec_set_remarks(ngx_http_request_t *r,
@@ -75,21 +79,27 @@ ngx_http_codeexec_set_result(ngx_http_request_t *r,
     int                          truncated;
     size_t                       id_len;
     json_t                      *exit_code, *signal;
-    json_int_t                   size[4], usage[4];
+    json_int_t                   size[6], usage[4];
     const char                  *id, *status;
     ngx_http_codeexec_result_t  *res;
 
     res = &ctx->result;
 
+    /* that an older codeexecd does not have */
+
+    size[3] = 0;
+    size[5] = 0;
+
     if (json_unpack(json, "{s:s%, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:b,"
-                    " s:I, s:I, s:I, s:I}",
+                    " s:I, s:I, s:I, s:I, s?I, s?I}",
                     "id", &id, &id_len, "status", &status,
                     "exit_code", &exit_code, "signal", &signal,
                     "time_us", &usage[0], "cpu_us", &usage[1],
                     "queue_us", &usage[2], "memory_kb", &usage[3],
                     "truncated", &truncated,
                     "stdout_size", &size[0], "stderr_size", &size[1],
-                    "files_size", &size[2], "files", &size[3])
+                    "files_size", &size[2], "files", &size[4],
+                    "results_size", &size[3], "results", &size[5])
         != 0)
     {
         return ngx_http_codeexec_invalid(r, "an incomplete result");
@@ -120,7 +130,7 @@ ngx_http_codeexec_set_result(ngx_http_request_t *r,
 }
 
 
-/* Of stdout, stderr and all files, and the number of files. */
+/* Of stdout, stderr, all files and results, and the numbers of these two. */
 
 static ngx_int_t
 ngx_http_codeexec_set_sizes(ngx_http_request_t *r,
@@ -128,30 +138,41 @@ ngx_http_codeexec_set_sizes(ngx_http_request_t *r,
 {
     size_t                         max;
     ngx_uint_t                     i;
+    ngx_http_codeexec_stream_t    *streams[4];
     ngx_http_codeexec_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
     max = lcf->max_response_size;
 
-    for (i = 0; i < 3; i++) {
+    streams[0] = &res->output;
+    streams[1] = &res->errors;
+    streams[2] = &res->content;
+    streams[3] = &res->records;
+
+    for (i = 0; i < 4; i++) {
 
         if (size[i] < 0 || (uint64_t) size[i] > max) {
             return ngx_http_codeexec_invalid(r, "a too large result");
         }
 
         max -= size[i];
+        streams[i]->size = size[i];
     }
 
     /* a FILE has two bytes of length, and a name of one byte or more */
 
-    if (size[3] < 0 || size[3] > size[2] / 3) {
+    if (size[4] < 0 || size[4] > size[2] / 3) {
         return ngx_http_codeexec_invalid(r, "more files than bytes");
     }
 
-    res->output.size = size[0];
-    res->errors.size = size[1];
-    res->content.size = size[2];
-    res->files_announced = size[3];
+    /* a SHOW may be empty, but there are no more than codeexecd allows */
+
+    if (size[5] < 0 || size[5] > NGX_HTTP_CODEEXEC_MAX_SHOWN) {
+        return ngx_http_codeexec_invalid(r, "too many results");
+    }
+
+    res->files_announced = size[4];
+    res->shown_announced = size[5];
 
     return NGX_OK;
 }
@@ -182,15 +203,16 @@ ngx_http_codeexec_alloc_result(ngx_http_request_t *r,
 {
     ngx_uint_t                   i;
     ngx_http_codeexec_result_t  *res;
-    ngx_http_codeexec_stream_t  *streams[3];
+    ngx_http_codeexec_stream_t  *streams[4];
 
     res = &ctx->result;
 
     streams[0] = &res->output;
     streams[1] = &res->errors;
     streams[2] = &res->content;
+    streams[3] = &res->records;
 
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
 
         if (streams[i]->size == 0) {
             continue;
@@ -206,6 +228,14 @@ ngx_http_codeexec_alloc_result(ngx_http_request_t *r,
         res->files = ngx_palloc(r->pool, res->files_announced
                                          * sizeof(ngx_http_codeexec_file_t));
         if (res->files == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (res->shown_announced) {
+        res->shown = ngx_palloc(r->pool, res->shown_announced
+                                         * sizeof(ngx_http_codeexec_shown_t));
+        if (res->shown == NULL) {
             return NGX_ERROR;
         }
     }

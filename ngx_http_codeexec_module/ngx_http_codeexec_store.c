@@ -10,31 +10,31 @@
 #include "ngx_http_codeexec_module.h"
 
 
-static ngx_http_codeexec_fate_e ngx_http_codeexec_choose(
-    ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
-    ngx_http_codeexec_file_t *file, ngx_http_codeexec_image_t *image,
-    size_t total);
+static ngx_uint_t ngx_http_codeexec_count_forms(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_image_t *image);
+static void ngx_http_codeexec_choose(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_http_codeexec_image_t *image,
+    ngx_str_t *file);
+static ngx_http_codeexec_fate_e ngx_http_codeexec_fate(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_http_codeexec_image_t *image,
+    ngx_str_t *file);
 static ngx_int_t ngx_http_codeexec_make_name(ngx_http_request_t *r,
-    ngx_str_t *file, ngx_str_t *name);
+    ngx_http_codeexec_image_t *image, ngx_str_t *file);
 static ngx_int_t ngx_http_codeexec_make_args(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_store_done(ngx_http_codeexec_pg_job_t *job);
 static void ngx_http_codeexec_stored_or_not(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_int_t status);
-static ngx_int_t ngx_http_codeexec_eval_url(ngx_http_request_t *r,
-    ngx_str_t *url);
-static ngx_uint_t ngx_http_codeexec_is_https(ngx_http_request_t *r);
-static ngx_int_t ngx_http_codeexec_eval_host(ngx_http_request_t *r,
-    ngx_str_t *host);
-static ngx_uint_t ngx_http_codeexec_is_host(ngx_str_t *name);
 
 
 ngx_int_t
 ngx_http_codeexec_choose_images(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    size_t                         total;
-    ngx_uint_t                     i;
+    u_char                        *p;
+    ngx_str_t                      name;
+    ngx_uint_t                     i, n;
+    ngx_http_codeexec_file_t      *file;
     ngx_http_codeexec_image_t     *image;
     ngx_http_codeexec_store_t     *store;
     ngx_http_codeexec_result_t    *res;
@@ -43,9 +43,11 @@ ngx_http_codeexec_choose_images(ngx_http_request_t *r,
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
     res = &ctx->result;
 
+    n = res->nfiles + ngx_http_codeexec_count_forms(ctx, NULL);
+
     /* what nobody is to see is not stored either */
 
-    if (lcf->image.store == NULL || res->nfiles == 0
+    if (lcf->image.store == NULL || n == 0
         || r->header_only || r->post_action)
     {
         return NGX_DECLINED;
@@ -56,35 +58,101 @@ ngx_http_codeexec_choose_images(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    store->images = ngx_pcalloc(r->pool, res->nfiles
-                                         * sizeof(ngx_http_codeexec_image_t));
+    store->images = ngx_pcalloc(r->pool,
+                                n * sizeof(ngx_http_codeexec_image_t));
     if (store->images == NULL) {
         return NGX_ERROR;
     }
 
     ctx->store = store;
-    total = 0;
+    store->nimages = n;
+    image = store->images;
 
     for (i = 0; i < res->nfiles; i++) {
-        image = &store->images[i];
+        file = &res->files[i];
 
-        image->fate = ngx_http_codeexec_choose(r, ctx, &res->files[i], image,
-                                               total);
+        image->content = file->content;
+        name = file->name;
 
-        if (image->fate == ngx_http_codeexec_stored) {
-            store->nstored++;
-            total += res->files[i].content.len;
+        if (!file->image) {
+
+            /* it may be one of a directory below */
+
+            for (p = name.data + name.len;
+                 p > name.data && p[-1] != '/';
+                 p--)
+            {
+                /* void */
+            }
+
+            name.len -= p - name.data;
+            name.data = p;
         }
+
+        ngx_http_codeexec_choose(r, ctx, image++, &name);
+    }
+
+    ngx_str_null(&name);
+
+    for (n = ngx_http_codeexec_count_forms(ctx, image); n; n--) {
+        ngx_http_codeexec_choose(r, ctx, image++, &name);
     }
 
     return store->nstored ? NGX_OK : NGX_DECLINED;
 }
 
 
-static ngx_http_codeexec_fate_e
+/* Of results that are images, which get one of these each, if there are. */
+
+static ngx_uint_t
+ngx_http_codeexec_count_forms(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_image_t *image)
+{
+    ngx_uint_t                  i, j, n;
+    ngx_http_codeexec_form_t   *form;
+    ngx_http_codeexec_shown_t  *shown;
+
+    n = 0;
+
+    for (i = 0; i < ctx->result.nshown; i++) {
+        shown = &ctx->result.shown[i];
+
+        for (j = 0; j < shown->nforms; j++) {
+            form = &shown->forms[j];
+
+            if (form->type->as != ngx_http_codeexec_as_image) {
+                continue;
+            }
+
+            if (image) {
+                image[n].content = form->content;
+                form->image = &image[n];
+            }
+
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+static void
 ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
-    ngx_http_codeexec_file_t *file, ngx_http_codeexec_image_t *image,
-    size_t total)
+    ngx_http_codeexec_image_t *image, ngx_str_t *file)
+{
+    image->fate = ngx_http_codeexec_fate(r, ctx, image, file);
+
+    if (image->fate == ngx_http_codeexec_stored) {
+        ctx->store->nstored++;
+        ctx->store->total += image->content.len;
+    }
+}
+
+
+static ngx_http_codeexec_fate_e
+ngx_http_codeexec_fate(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_image_t *image, ngx_str_t *file)
 {
     ngx_http_codeexec_loc_conf_t    *lcf;
     ngx_http_codeexec_image_conf_t  *conf;
@@ -92,14 +160,14 @@ ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
     conf = &lcf->image;
 
-    image->type = ngx_http_codeexec_type_of_image(file->content.data,
-                                                  file->content.len);
+    image->type = ngx_http_codeexec_type_of_image(image->content.data,
+                                                  image->content.len);
 
     if (image->type == NULL || !(image->type->bit & conf->types)) {
         return ngx_http_codeexec_by_type;
     }
 
-    if (file->content.len > conf->max_size) {
+    if (image->content.len > conf->max_size) {
         return ngx_http_codeexec_by_size;
     }
 
@@ -107,7 +175,7 @@ ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
         return ngx_http_codeexec_by_count;
     }
 
-    if (file->content.len > conf->max_total - total) {
+    if (image->content.len > conf->max_total - ctx->store->total) {
         return ngx_http_codeexec_by_total;
     }
 
@@ -119,7 +187,7 @@ ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
         return ngx_http_codeexec_unavailable;
     }
 
-    if (ngx_http_codeexec_make_name(r, &file->name, &image->name) != NGX_OK) {
+    if (ngx_http_codeexec_make_name(r, image, file) != NGX_OK) {
         return ngx_http_codeexec_unavailable;
     }
 
@@ -131,17 +199,30 @@ ngx_http_codeexec_choose(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx,
 }
 
 
+/* A result's is made up. */
+
 static ngx_int_t
-ngx_http_codeexec_make_name(ngx_http_request_t *r, ngx_str_t *file,
-    ngx_str_t *name)
+ngx_http_codeexec_make_name(ngx_http_request_t *r,
+    ngx_http_codeexec_image_t *image, ngx_str_t *file)
 {
-    u_char  *p, uuid[16];
+    u_char     *p, uuid[16];
+    u_char      made[sizeof("result.webp")];
+    ngx_str_t   last, *name;
 
     if (ngx_http_codeexec_random(uuid, sizeof(uuid)) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    name->len = NGX_HTTP_CODEEXEC_UUID_LEN + 1 + file->len;
+    last = *file;
+
+    if (last.data == NULL) {
+        last.data = made;
+        last.len = ngx_sprintf(made, "result.%s", image->type->ext) - made;
+    }
+
+    name = &image->name;
+
+    name->len = NGX_HTTP_CODEEXEC_UUID_LEN + 1 + last.len;
     name->data = ngx_pnalloc(r->pool, name->len);
     if (name->data == NULL) {
         return NGX_ERROR;
@@ -149,7 +230,7 @@ ngx_http_codeexec_make_name(ngx_http_request_t *r, ngx_str_t *file,
 
     p = ngx_http_codeexec_put_uuid(name->data, uuid, 4);
     *p++ = '_';
-    ngx_memcpy(p, file->data, file->len);
+    ngx_memcpy(p, last.data, last.len);
 
     return NGX_OK;
 }
@@ -197,7 +278,6 @@ ngx_http_codeexec_make_args(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
     ngx_uint_t                     i;
-    ngx_http_codeexec_file_t      *file;
     ngx_http_codeexec_image_t     *image;
     ngx_http_codeexec_store_t     *store;
     ngx_http_codeexec_pg_args_t   *args;
@@ -214,9 +294,8 @@ ngx_http_codeexec_make_args(ngx_http_request_t *r,
 
     store->job.args = args;
 
-    for (i = 0; i < ctx->result.nfiles; i++) {
+    for (i = 0; i < store->nimages; i++) {
         image = &store->images[i];
-        file = &ctx->result.files[i];
 
         if (image->fate != ngx_http_codeexec_stored) {
             continue;
@@ -224,8 +303,8 @@ ngx_http_codeexec_make_args(ngx_http_request_t *r,
 
         args->values[0] = (char *) image->name.data;
         args->lengths[0] = (int) image->name.len;
-        args->values[1] = (char *) file->content.data;
-        args->lengths[1] = (int) file->content.len;
+        args->values[1] = (char *) image->content.data;
+        args->lengths[1] = (int) image->content.len;
         args->values[2] = image->type->mime;
         args->lengths[2] = (int) image->type->len;
 
@@ -297,7 +376,7 @@ ngx_http_codeexec_stored_or_not(ngx_http_request_t *r,
         return;
     }
 
-    for (i = 0; i < ctx->result.nfiles; i++) {
+    for (i = 0; i < store->nimages; i++) {
 
         if (store->images[i].fate == ngx_http_codeexec_stored) {
             store->images[i].fate = ngx_http_codeexec_unavailable;
@@ -307,131 +386,4 @@ ngx_http_codeexec_stored_or_not(ngx_http_request_t *r,
     store->nstored = 0;
 
     ngx_http_codeexec_send_held(r, ctx, NGX_OK);
-}
-
-
-/* The prefix that names of images are appended to. */
-
-static ngx_int_t
-ngx_http_codeexec_eval_url(ngx_http_request_t *r, ngx_str_t *url)
-{
-    ngx_str_t                      host;
-    const char                    *scheme;
-    ngx_http_codeexec_loc_conf_t  *lcf;
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
-
-    if (lcf->image.url) {
-        return ngx_http_complex_value(r, lcf->image.url, url);
-    }
-
-    if (ngx_http_codeexec_eval_host(r, &host) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    scheme = ngx_http_codeexec_is_https(r) ? "https" : "http";
-
-    url->data = ngx_pnalloc(r->pool, sizeof("https:///image/") - 1 + host.len);
-    if (url->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    url->len = ngx_sprintf(url->data, "%s://%V/image/", scheme, &host)
-               - url->data;
-
-    return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_codeexec_is_https(ngx_http_request_t *r)
-{
-#if (NGX_HTTP_SSL)
-    return r->connection->ssl ? 1 : 0;
-#else
-    return 0;
-#endif
-}
-
-
-/*
- * As the client has it.  Who does not say it gets the name of the server, if
- * that is one to be found by, or else the address that it has come to.
- */
-
-static ngx_int_t
-ngx_http_codeexec_eval_host(ngx_http_request_t *r, ngx_str_t *host)
-{
-    ngx_str_t                  name;
-    ngx_uint_t                 port;
-    ngx_connection_t          *c;
-    ngx_http_core_srv_conf_t  *cscf;
-    u_char                     addr[NGX_SOCKADDR_STRLEN];
-
-    if (r->headers_in.host) {
-        *host = r->headers_in.host->value;
-        return NGX_OK;
-    }
-
-    c = r->connection;
-    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-
-    name = r->headers_in.server.len ? r->headers_in.server
-                                    : cscf->server_name;
-
-    if (r->headers_in.server.len || ngx_http_codeexec_is_host(&name)) {
-        if (ngx_connection_local_sockaddr(c, NULL, 0) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        port = ngx_inet_get_port(c->local_sockaddr);
-
-        if (port == (ngx_http_codeexec_is_https(r) ? 443 : 80)) {
-            port = 0;
-        }
-
-    } else {
-        name.data = addr;
-        name.len = NGX_SOCKADDR_STRLEN;
-
-        if (ngx_connection_local_sockaddr(c, &name, 1) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        port = 0;
-    }
-
-    host->data = ngx_pnalloc(r->pool, name.len + sizeof(":65535") - 1);
-    if (host->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    host->len = ngx_sprintf(host->data, port ? "%V:%ui" : "%V", &name, port)
-                - host->data;
-
-    return NGX_OK;
-}
-
-
-/* "server_name" may also be "_", "*.example.org", or a regular expression. */
-
-static ngx_uint_t
-ngx_http_codeexec_is_host(ngx_str_t *name)
-{
-    u_char  c;
-    size_t  i;
-
-    for (i = 0; i < name->len; i++) {
-        c = ngx_tolower(name->data[i]);
-
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
-            continue;
-        }
-
-        if (i == 0 || (c != '-' && c != '.' && c != '_')) {
-            return 0;
-        }
-    }
-
-    return name->len > 0;
 }

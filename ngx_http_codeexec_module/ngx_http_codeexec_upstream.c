@@ -238,6 +238,10 @@ ngx_http_codeexec_answer(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
 
     ctx->status = lcf->dialect->status(ctx);
 
+    if (ngx_http_codeexec_read_results(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     rc = ngx_http_codeexec_choose_images(r, ctx);
 
     if (rc == NGX_DECLINED) {

@@ -5,7 +5,8 @@
  * Names and contents are an attacker's: only regular files of the run itself
  * with one name are taken, opened beneath the directory, without following
  * anything, without waiting for anything, and read up to a limit.  Every other
- * one that was asked for is left out with a reason.
+ * one that was asked for is left out with a reason.  Only directories that a
+ * pattern leads into are looked at, down to a depth.
  */
 
 #define _GNU_SOURCE
@@ -13,10 +14,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <jansson.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,8 +25,10 @@
 #include <unistd.h>
 
 #include "codeexecd.h"
+#include "match.h"
 
 #define ENTRIES_MAX  10000  /* directory entries looked at */
+#define PATH_LENGTH  255    /* of a file below the working directory */
 #define SKIPPED_MAX  4096   /* bytes about files left out: RESULT is short */
 
 #define SKIPPED      "%s{\"name\":%s,\"reason\":\"%s\"}"
@@ -36,6 +39,10 @@ struct collection {
 	struct collected  *out;
 	uid_t              uid;
 	int                dir;
+	size_t             seen;      /* entries of directories */
+	size_t             found;     /* entries that are wanted */
+	size_t             below;     /* directories that may have some */
+	struct matcher     matcher;
 };
 
 struct entry {
@@ -44,23 +51,7 @@ struct entry {
 };
 
 static struct entry  entries[ENTRIES_MAX];
-
-
-static bool
-is_wanted(const struct job *job, const char *name)
-{
-	unsigned  i;
-
-	for (i = 0; i < job->collect.count; i++) {
-		if (fnmatch(job->collect.name[i], name,
-		            FNM_PERIOD | FNM_CASEFOLD) == 0)
-		{
-			return true;
-		}
-	}
-
-	return false;
-}
+static char         *directories[ENTRIES_MAX];
 
 
 /* Such a name would have to be escaped wherever it appears. */
@@ -324,7 +315,7 @@ take(struct collection *c, const struct entry *entry)
 		return;
 	}
 
-	if (!is_printable(name)) {
+	if (!is_printable(name) || strlen(name) > PATH_LENGTH) {
 		skip(c, name, "name");
 		return;
 	}
@@ -346,27 +337,117 @@ take(struct collection *c, const struct entry *entry)
 }
 
 
-/* Those that are wanted; returns their number. */
-
-static size_t
-read_directory(struct collection *c, DIR *dir)
+static unsigned
+parts_of(const char *path)
 {
-	size_t          n, seen;
-	struct dirent  *d;
+	unsigned  n;
 
-	for (n = seen = 0; (d = readdir(dir)) != NULL; seen++) {
-		if (seen == ENTRIES_MAX) {
-			cut(c, ".", "entries");
-			break;
-		}
-
-		if (is_wanted(c->job, d->d_name)) {
-			entries[n].name = xstrdup(d->d_name);
-			entries[n++].type = d->d_type;
-		}
+	for (n = 1; (path = strchr(path, '/')) != NULL; path++) {
+		n++;
 	}
 
 	return n;
+}
+
+
+/* A directory that has been asked for itself is no file, and said to be. */
+
+static void
+look_at(struct collection *c, const char *path, unsigned char type)
+{
+	if (type != DT_DIR || !match_below(&c->matcher, path)) {
+		if (match_file(&c->matcher, path)) {
+			entries[c->found].name = xstrdup(path);
+			entries[c->found++].type = type;
+		}
+
+	} else if (strlen(path) > PATH_LENGTH - 2) {
+		skip(c, path, "name");
+
+	} else if (parts_of(path) == MATCH_PARTS) {
+		cut(c, path, "depth");
+
+	} else {
+		directories[c->below++] = xstrdup(path);
+	}
+}
+
+
+/* Returns false if no more is to be looked at. */
+
+static bool
+read_directory(struct collection *c, DIR *dir, const char *path)
+{
+	char            name[PATH_LENGTH + NAME_MAX + 2];
+	struct dirent  *d;
+
+	while ((d = readdir(dir)) != NULL) {
+		if (c->seen++ == ENTRIES_MAX) {
+			cut(c, ".", "entries");
+			return false;
+		}
+
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+		{
+			continue;
+		}
+
+		(void) snprintf(name, sizeof(name), "%s%s%s", path,
+		    *path != '\0' ? "/" : "", d->d_name);
+
+		look_at(c, name, d->d_type);
+	}
+
+	return c->matcher.steps > 0;
+}
+
+
+static bool
+open_directory(struct collection *c, const char *path)
+{
+	int   fd;
+	DIR  *dir;
+	bool  more;
+
+	fd = *path == '\0' ? fcntl(c->dir, F_DUPFD_CLOEXEC, 0)
+	    : open_beneath(c->dir, path);
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir == NULL) {
+		if (fd >= 0) {
+			(void) close(fd);
+		}
+
+		skip(c, *path == '\0' ? "." : path, "unreadable");
+		return true;
+	}
+
+	more = read_directory(c, dir, path);
+	(void) closedir(dir);
+
+	return more;
+}
+
+
+/* Breadth first: what is deep can't keep what is not from being seen. */
+
+static void
+find_files(struct collection *c)
+{
+	bool    more;
+	size_t  i;
+
+	more = open_directory(c, "");
+
+	for (i = 0; i < c->below; i++) {
+		more = more && open_directory(c, directories[i]);
+		free(directories[i]);
+	}
+
+	if (c->matcher.steps == 0) {
+		cut(c, ".", "patterns");
+	}
 }
 
 
@@ -382,9 +463,8 @@ compare(const void *a, const void *b)
 void
 collect_files(struct job *job, int home, uid_t uid, struct collected *out)
 {
-	DIR                *dir;
-	size_t              i, n;
-	struct collection   c = {
+	size_t             i;
+	struct collection  c = {
 		.job = job, .out = out, .uid = uid, .dir = home
 	};
 
@@ -392,19 +472,14 @@ collect_files(struct job *job, int home, uid_t uid, struct collected *out)
 		return;
 	}
 
-	dir = fdopendir(fcntl(home, F_DUPFD_CLOEXEC, 0));
-	if (dir == NULL) {
-		return;
-	}
-
-	n = read_directory(&c, dir);
-	(void) closedir(dir);
+	match_init(&c.matcher, job->collect.name, job->collect.count);
+	find_files(&c);
 
 	/* Their order in the directory means nothing to anybody. */
 
-	qsort(entries, n, sizeof(entries[0]), compare);
+	qsort(entries, c.found, sizeof(entries[0]), compare);
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < c.found; i++) {
 		take(&c, &entries[i]);
 		free(entries[i].name);
 	}

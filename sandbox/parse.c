@@ -209,7 +209,7 @@ static const char *
 parse_collect(struct job *job, json_t *patterns)
 {
 	size_t       i;
-	const char  *pattern;
+	json_t      *pattern;
 
 	if (patterns == NULL) {
 		return NULL;
@@ -222,13 +222,16 @@ parse_collect(struct job *job, json_t *patterns)
 	}
 
 	for (i = 0; i < json_array_size(patterns); i++) {
-		pattern = json_string_value(json_array_get(patterns, i));
+		pattern = json_array_get(patterns, i);
 
-		if (pattern == NULL || strlen(pattern) > PATTERN_MAX) {
+		if (!json_is_string(pattern)
+		    || json_string_length(pattern) > PATTERN_MAX)
+		{
 			return "\"collect\" must be an array of patterns";
 		}
 
-		job->collect.name[job->collect.count++] = xstrdup(pattern);
+		job->collect.name[job->collect.count++]
+		    = xstrdup(json_string_value(pattern));
 	}
 
 	return NULL;

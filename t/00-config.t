@@ -32,11 +32,15 @@ my @settings = (
 	'codeexec_max_code_size 64k',
 	'codeexec_max_stdin_size 64k',
 	'codeexec_max_variables_size 64k',
+	'codeexec_max_files 10',
+	'codeexec_max_files_size 2m',
 	'codeexec_max_response_size 1m',
 	'codeexec_timeout 500ms',
 	'codeexec_max_timeout 30s',
 	'codeexec_images png svg',
 	'codeexec_images off',
+	'codeexec_files off',
+	'codeexec_results off',
 	'codeexec_detail on',
 	'codeexec_store off',
 	'codeexec_store_fallback inline',
@@ -161,7 +165,8 @@ bad('codeexec_pass with two',
 for my $name (qw/socket_keepalive connect_timeout send_timeout read_timeout
 	buffer_size ignore_client_abort intercept_errors next_upstream_tries
 	next_upstream_timeout max_code_size max_stdin_size max_variables_size
-	max_response_size timeout max_timeout detail store store_fallback
+	max_files max_files_size max_response_size timeout max_timeout files
+	results detail store store_fallback
 	image_max_size image_max_total image_max_count image_ttl image_url
 	image_name/)
 {
@@ -192,7 +197,7 @@ for my $setting (@settings) {
 
 for my $name (qw/connect_timeout send_timeout read_timeout buffer_size
 	next_upstream_timeout max_code_size max_stdin_size max_variables_size
-	max_response_size timeout max_timeout image_max_size image_max_total
+	max_files_size max_response_size timeout max_timeout image_max_size image_max_total
 	image_ttl/)
 {
 	bad("codeexec_$name soon", qq{"codeexec_$name" directive invalid value},
@@ -200,7 +205,7 @@ for my $name (qw/connect_timeout send_timeout read_timeout buffer_size
 }
 
 for my $name (qw/socket_keepalive ignore_client_abort intercept_errors
-	detail/)
+	files results detail/)
 {
 	bad("codeexec_$name maybe", qq{invalid value "maybe" in "codeexec_$name" }
 		. 'directive, it must be "on" or "off"', '', '',
@@ -258,6 +263,23 @@ for my $name (qw/code stdin variables/) {
 		. 'must be equal to or less than 64m', '', '',
 		"$pass codeexec_max_${name}_size 65m;");
 }
+
+bad("codeexec_max_files_size $_", '"codeexec_max_files_size" must be equal to '
+	. 'or less than 63m', '', '', "$pass codeexec_max_files_size $_;")
+	for '64m', '66060289';
+bad('codeexec_max_files 1001', '"codeexec_max_files" must be equal to or less '
+	. 'than 1000', '', '', "$pass codeexec_max_files 1001;");
+bad('codeexec_max_files some', '"codeexec_max_files" directive invalid number',
+	'', '', "$pass codeexec_max_files some;");
+good($_, '', '', "$pass $_;") for 'codeexec_max_files 1000',
+	'codeexec_max_files 0', 'codeexec_max_files_size 63m',
+	'codeexec_max_files_size 0';
+
+bad('codeexec_images of 33 types', '"codeexec_images" directive has more than 32 '
+	. 'extensions', '', '',
+	"$pass codeexec_images @{[map { qq(a$_) } 1 .. 33]};");
+good('codeexec_images of 32 types', '', '',
+	"$pass codeexec_images @{[map { qq(a$_) } 1 .. 32]};");
 
 ok(!(config('', '', "$pass codeexec_images $_;"))[1], "codeexec_images $_")
 	for 'p/g', '*', 'off png', 'png off';

@@ -36,7 +36,7 @@ my $pids = $t->pids;
 
 sub collected ($code, %arg) {
 	my $raw = $t->dial;
-	my $slow = delete $arg{slow} // 0.3;
+	my $slow = delete $arg{slow} // 1;
 	my $begin = time;
 
 	Test::Codeexec::write_all($raw, Test::Codeexec::Real::job_frames(
@@ -71,7 +71,8 @@ sub files_are ($name, $code, $files, $skipped, %arg) {
 	is(join(', ', @skipped), $skipped, "$name: left out");
 	is($a->{skipped_count}, scalar @skipped, "$name: number of them");
 	is($a->{truncated} ? 1 : 0,
-		$skipped =~ / (?:files|file_size|files_size|entries)\b/ ? 1 : 0,
+		$skipped =~ / (?:files|file_size|files_size|entries|depth)\b/
+			? 1 : 0,
 		"$name: cut only by a limit");
 	return $a;
 }
@@ -125,14 +126,144 @@ files_are('the directory is a link', "os.rename('/home/user', '/home/old')\n"
 	. "os.symlink('/etc', '/home/user')", '', '', collect => ['*']);
 files_are('everything, and no dots', "os.mkdir('d')\nopen('f', 'w')", 'f',
 	'd directory', collect => ['*']);
-files_are('patterns with a path', "os.mkdir('d'); open('d/a.png', 'w')", '',
-	'', collect => ['d/*.png', '../*', '/etc/*', '/etc/passwd']);
+files_are('patterns that lead out', "os.mkdir('d'); open('d/a.png', 'w')", '',
+	'', collect => ['../*', '/etc/*', '/etc/passwd', './d/*', 'd//*',
+	'd/../d/*', '../**', '/**', '', '/', 'd/', 'd/*/']);
 
 # Devices can't be made at all.
 
 files_are('devices', "for m in 0o20666, 0o60666:\n    try: "
 	. "os.mknod('d.png', m, os.makedev(1, 3))\n    except PermissionError: pass",
 	'', '');
+
+###############################################################################
+
+# Directories
+
+my $tree = <<'EOP';
+for p in ('a.png', 'a.txt', 'd/b.png', 'd/c.txt', 'd/e/f.png', 'g/b.png',
+          '.h/i.png', 'd/.j/k.png', 'd/.l.png'):
+    os.makedirs(os.path.dirname(p) or '.', exist_ok=True)
+    open(p, 'w').write(p)
+EOP
+
+sub tree ($collect, $files, $skipped = '') {
+	my $a = files_are("tree, @$collect", $tree, $files, $skipped,
+		collect => $collect);
+	is($a->{file}{$_}, $_, "tree, @$collect: $_") for keys %{ $a->{file} };
+}
+
+tree(['*.png'], 'a.png');
+tree(['*'], 'a.png a.txt', 'd directory, g directory');
+tree(['d/*.png'], 'd/b.png');
+tree(['*/b.png'], 'd/b.png g/b.png');
+tree(['D/?.PNG'], 'd/b.png');
+tree(['*/*'], 'd/b.png d/c.txt g/b.png', 'd/e directory');
+tree(['**'], 'a.png a.txt d/b.png d/c.txt d/e/f.png g/b.png');
+tree(['**/*.png'], 'a.png d/b.png d/e/f.png g/b.png');
+tree(['**/b.png', '**/**/b.png', 'g/b.png'], 'd/b.png g/b.png');
+tree(['d/**'], 'd/b.png d/c.txt d/e/f.png');
+tree(['d/**/*.png'], 'd/b.png d/e/f.png');
+tree(['d/**/e/*'], 'd/e/f.png');
+tree(['**/e/**'], 'd/e/f.png');
+tree(['**/d/**/f.png'], 'd/e/f.png');
+tree(['d'], '', 'd directory');
+tree(['d', 'd/*'], 'd/b.png d/c.txt', 'd/e directory');
+tree(['.h/*', 'd/.*', 'd/.j/*'], '.h/i.png d/.j/k.png d/.l.png');
+tree(['.*/*'], '.h/i.png');
+tree(['**/.l.png'], 'd/.l.png');
+tree(['**/.j/k.png', '**/\\.h/*'], '.h/i.png d/.j/k.png');
+tree(['**/.j/**/k.*', '**/x/.h/*'], 'd/.j/k.png');
+tree(['d/[a-b].png', '[!x]/c.*', '[D-d]/e/[f]*'],
+	'd/b.png d/c.txt d/e/f.png');
+tree(['\\a.png', 'a\\.txt', 'd\\/b.png'], 'a.png a.txt');
+tree(['a.png/**', 'a.png/*', 'd**', 'a*/**'], '', 'd directory');
+tree(['*a*.*p*n*g*', '*.tx[t'], 'a.png');
+
+my %deep = (collect => ['**']);
+files_are('16 directories', "os.makedirs('d/' * 16)\n"
+	. "open('d/' * 16 + 'f', 'w'); os.mkdir('d/' * 16 + 'e')",
+	'd/' x 16 . 'f', 'd/' x 16 . 'e depth', %deep);
+files_are('17 directories', "os.makedirs('d/' * 17)\n"
+	. "open('d/' * 17 + 'f', 'w'); open('d/' * 15 + 'f', 'w')",
+	'd/' x 15 . 'f', 'd/' x 16 . 'd depth', %deep);
+files_are('17 directories, and nobody wants to know', "os.makedirs('d/' * 17)",
+	'', '', collect => ['*/*/*.png']);
+files_are('a depth of 1,000', "for i in range(1000): os.mkdir('d'); "
+	. "os.chdir('d')\nopen('f', 'w')", '', 'd/' x 16 . 'd depth', %deep);
+files_are('a path of 255 bytes', "os.mkdir('d' * 200)\n"
+	. "open('d' * 200 + '/' + 'f' * 54, 'w')", 'd' x 200 . '/' . 'f' x 54,
+	'', %deep);
+files_are('one byte more', "os.mkdir('d' * 200)\n"
+	. "open('d' * 200 + '/' + 'f' * 55, 'w')", '', 'd' x 200 . '/'
+	. 'f' x 55 . ' name', %deep);
+files_are('a directory of 253 bytes', "os.mkdir('d' * 253)\n"
+	. "open('d' * 253 + '/f', 'w')", 'd' x 253 . '/f', '', %deep);
+files_are('one of 254', "os.mkdir('d' * 254)\nopen('d' * 254 + '/f', 'w')",
+	'', 'd' x 254 . ' name', %deep);
+
+files_are('links', <<'EOP', 'd/a', join(', ',
+os.mkdir('d'); open('d/a', 'w').write('x')
+os.symlink('d', 'e'); os.symlink('/etc', 'etc'); os.symlink('..', 'd/up')
+os.symlink('d/a', 'f'); os.symlink('/', 'd/root'); os.symlink('loop', 'loop')
+os.mkdir('g'); os.symlink('/home/user', 'g/home')
+EOP
+	(map { "$_ symlink" } qw(d/root d/up e etc f g/home loop))), %deep);
+files_are('links that are asked to be followed', <<'EOP', '', '',
+os.symlink('/etc', 'etc'); os.symlink('/', 'root'); os.symlink('.', 'here')
+EOP
+	collect => ['etc/passwd', 'root/etc/*', 'here/here/*', 'etc/**']);
+files_are('kinds below', <<'EOP', 'd/a', 'd/fifo fifo, d/hard links, '
+os.mkdir('d'); os.mkfifo('d/fifo'); open('d/a', 'w'); open('.x', 'w')
+os.link('.x', 'd/hard'); os.chdir('d')
+socket.socket(socket.AF_UNIX).bind('socket')
+EOP
+	. 'd/socket socket', %deep);
+files_are('locked directories', "os.mkdir('d'); open('d/a', 'w')\n"
+	. "os.chmod('d', 0); os.chmod('.', 0)", 'd/a', '', %deep);
+files_are('names of directories', "os.mkdir('a\\n'); open('a\\n/b', 'w')\n"
+	. "os.mkdir(b'\\xff'); open(b'\\xff/c', 'w')", "\xff/c", "a\n/b name",
+	%deep);
+files_are('moved away', "os.makedirs('d/e'); open('d/e/a', 'w')\n"
+	. "os.rename('d/e', '/tmp/e'); os.mkdir('d/e'); open('d/e/b', 'w')\n"
+	. "os.chdir('/tmp/e'); open('c', 'w')", 'd/e/b', '', %deep);
+files_are('renamed without end', <<'EOP', 'a/b/f', '', %deep);
+os.makedirs('a/b'); open('a/b/f', 'w')
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        os.rename('a', 'c'); os.rename('c/b', 'd'); os.symlink('/etc', 'a')
+        os.unlink('a'); os.rename('d', 'c/b'); os.rename('c', 'a')
+        time.sleep(0)
+for i in range(100): os.sched_yield()
+EOP
+
+# Numbers: all that is below counts, and what is not wanted does not.
+
+$a = collected("for i in range(3): os.mkdir(str(i))\n"
+	. "for i in range(9999): open(f'{i % 3}/{i}', 'w')", %deep);
+is_deeply($a->{skipped}[0], { name => '.', reason => 'entries' },
+	'ten thousand files below');
+is($a->{skipped_count}, 10_000 - 2 - 3 - 6 - 8 + 1, 'are looked at in all');
+$a = collected("for i in range(3): os.mkdir(str(i))\n"
+	. "for i in range(9999): open(f'{i % 3}/{i}', 'w')\nopen('a', 'w')",
+	collect => ['*', '3/*']);
+is($a->{skipped_count}, 3, 'what no pattern leads to is not looked at');
+ok(!$a->{truncated}, 'so that nothing is cut');
+$a = collected("for i in range(5000): os.mkdir(f'{i:04}')", %deep);
+is_deeply($a->{skipped}, [{ name => '.', reason => 'entries' }],
+	'thousands of directories');
+
+# Patterns that are there to take long
+
+for my $pattern ('*a' x 31 . '*b', '*' x 63 . 'b', '*?' x 31 . 'b',
+	'*[!b-c]' x 9 . 'b', '**/' x 20 . 'b', '**/*a*a*a*b/' x 5 . 'b')
+{
+	$a = collected("for i in range(8000): open('a' * 250 + '%04d' % i, 'w')",
+		collect => [($pattern) x 64], slow => 2);
+	is(keys %{ $a->{file} }, 0, "a pattern $pattern: nothing");
+	note("it was cut") if $a->{truncated};
+}
 
 ###############################################################################
 

@@ -403,6 +403,69 @@ $r = run(files(['a.png', png((16 << 20) + 1)]), '/run/patient', timeout => 40);
 like(substr($r->body, -60), qr/="\},"inline":\{"a\.png":"size"\},"output":""\}$/,
 	'and one more byte');
 
+# results and files that were asked for, with the images
+
+my %wanted = (results => JSON::PP::true, files => JSON::PP::true);
+my $all = files(['a.png', png(64)], ['d/e.gif', of('gif', 70)],
+	['f.txt', '"text"'], ['g.svg2', of('svg', 80)], ['h', png(65)]);
+my $shown = 'shown => [[text => "x", png => ' . png(66) . '], '
+	. '["\@main" => "", jpeg => ' . png(67) . ', "image/x" => '
+	. of('webp', 68) . '], [gif => "no", pdf => "%PDF", svg => '
+	. of('svg', 69) . '], "broken"]';
+
+$count = count();
+$r = run($all, '/run/images', data => { %wanted, stdin => $shown });
+my $data = $r->json;
+is($r->status, 200, 'results and files');
+is(count(), $count + 6, 'are stored in one go');
+stored_ok($r, { 'a.png' => image_bytes(64) }, 'the image');
+
+sub behind ($url, $bytes, $name, $text) {
+	like($url, qr{^http://localhost/image/${uuid}_\Q$name\E$}, "$text, URL");
+	is($t->http_get('/image/' . name_in($url))->body, $bytes, $text);
+}
+
+behind($data->{files}{'d/e.gif'}{url}, image_bytes(70, 'gif'), 'e.gif',
+	'a file in a directory');
+behind($data->{files}{h}{url}, image_bytes(65), 'h', 'a file without a type');
+is_deeply($data->{files}{'f.txt'}, { type => 'text/plain', size => 4,
+	text => 'text' }, 'a file that is no image');
+is($data->{files}{'g.svg2'}{inline}, 'type', 'an image that is not allowed');
+behind($data->{results}[0]{png}, image_bytes(66), 'result.png', 'a result');
+is($data->{results}[0]{text}, 'x', 'its other form');
+behind($data->{results}[1]{jpeg}, image_bytes(67), 'result.png',
+	'of what its bytes are');
+behind($data->{results}[1]{extra}{'image/x'}{url}, image_bytes(68, 'webp'),
+	'result.webp', 'and whatever it is called');
+is($data->{results}[2]{gif}, encode_base64('no', ''), 'what is no image');
+is_deeply($data->{results}[2]{inline}, { gif => 'type' }, 'and why');
+like($data->{results}[2]{svg}, qr/^<\?xml/, 'SVG is text');
+is_deeply($data->{skipped}, [{ result => 3, reason => 'malformed' }],
+	'what was left out');
+
+$count = count();
+$r = run('', '/caps', data => { results => JSON::PP::true, stdin =>
+	'shown => [map { [png => image_bytes(900)] } 1 .. 4]' });
+is_deeply([map { $_->{inline}{png} } @{ $r->json->{results} }],
+	[undef, undef, 'total', 'total'], 'the caps are those of images');
+is(count(), $count + 2, 'so many are stored');
+$r = run($all, '/run/images', data => { stdin => $shown });
+ok(!exists $r->json->{results}, 'results nobody wants');
+is(count(), $count + 4, 'are not stored, but the images are');
+
+$r = run($all, '/run/down', data => { %wanted, stdin => $shown });
+$data = $r->json;
+is($data->{results}[0]{png}, encode_base64(image_bytes(66), ''),
+	'without a database: a result is inline');
+is_deeply($data->{results}[1]{inline}, { jpeg => 'unavailable',
+	'image/x' => 'unavailable' }, 'and it is said');
+is($data->{files}{'d/e.gif'}{inline}, 'unavailable', 'so are files');
+is($data->{files}{'d/e.gif'}{base64}, encode_base64(image_bytes(70, 'gif'), ''),
+	'with their content');
+is($data->{inline}{'a.png'}, 'unavailable', 'and images');
+error_is(run($all, '/strict/down', data => { %wanted, stdin => $shown }), 503,
+	'Images could not be stored', 'or all of it is an error');
+
 # types
 
 my %type = (png => 1, jpeg => 1, gif => 1, webp => 1);

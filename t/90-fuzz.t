@@ -2,8 +2,8 @@
 
 # Copyright (C) The codeexec authors.
 
-# Short runs of the fuzzers over their corpora: the frame codec, and what tells
-# types of images.
+# Short runs of the fuzzers over their corpora: the frame codec, what tells types
+# of images, what takes results of programs apart, and patterns of files.
 
 use v5.36;
 
@@ -30,18 +30,22 @@ my @build = (qw/clang -g -O1 -Wall -Wextra -Werror/,
 plan(skip_all => 'no libFuzzer')
 	if system("@build -o $dir/empty $empty 2>/dev/null") != 0;
 
-alarm 90;
+alarm 200;
 
 for my $target (
 	[wire => 'sandbox', 'wire.c', 4096, 20],
 	[image => 'ngx_http_codeexec_module', 'ngx_http_codeexec_image_types.c',
-		512, 8])
+		512, 8],
+	[record => 'ngx_http_codeexec_module', 'ngx_http_codeexec_record.c '
+		. "$root/ngx_http_codeexec_module/ngx_http_codeexec_is_json.c "
+		. '-ljansson', 512, 15],
+	[match => 'sandbox', 'match.c', 48, 15])
 {
 	my ($name, $source, $file, $length, $seconds) = @$target;
 
 	is(system(@build, "-I$root/$source", '-o', "$dir/${name}_fuzz",
-		"$root/t/fuzz/${name}_fuzz.c", "$root/$source/$file"), 0,
-		"$name, build");
+		"$root/t/fuzz/${name}_fuzz.c",
+		split / /, "$root/$source/$file"), 0, "$name, build");
 
 	# New inputs go to a directory of their own, not to the corpus.
 

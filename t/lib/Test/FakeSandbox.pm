@@ -15,7 +15,8 @@ use POSIX ();
 use Storable ();
 use Time::HiRes qw/sleep time/;
 
-our @EXPORT = qw/frame file_frame result_frame answer busy reject read_frame/;
+our @EXPORT = qw/frame file_frame show_frame result_frame answer busy reject
+	read_frame/;
 
 our %TYPE = (
 	JOB => 0x01, CODE => 0x02, VARS => 0x03, STDIN => 0x04, RUN => 0x05,
@@ -47,6 +48,10 @@ sub file_frame ($name, $content) {
 	return frame(FILE => pack('n/a*', $name) . $content);
 }
 
+# One result: names and contents of its parts.
+
+sub show_frame (@parts) { return frame(SHOW => pack '(n/a* N/a*)*', @parts) }
+
 sub result_frame (%member) {
 	return frame(RESULT => {
 		id => $job_id, status => 'ok', exit_code => 0, signal => undef,
@@ -57,12 +62,15 @@ sub result_frame (%member) {
 }
 
 # A whole answer: stdout and stderr are strings or lists of strings, one frame
-# each; files is a list of [name, content]; all the rest are members of RESULT.
+# each; files is a list of [name, content], shown one of lists of parts or of
+# payloads as they are; all the rest are members of RESULT.
 
 sub answer (%arg) {
 	my @out = map { ref ? @$_ : ($_) } grep { defined } delete $arg{stdout};
 	my @err = map { ref ? @$_ : ($_) } grep { defined } delete $arg{stderr};
 	my @files = map { file_frame(@$_) } @{ delete $arg{files} // [] };
+	my @shown = map { ref ? show_frame(@$_) : frame(SHOW => $_) }
+		@{ delete $arg{shown} // [] };
 
 	return join '',
 		result_frame(
@@ -70,10 +78,13 @@ sub answer (%arg) {
 			stderr_size => length join('', @err),
 			files => scalar @files,
 			files_size => length(join '', @files) - 8 * @files,
+			@shown ? (results => scalar @shown,
+				results_size => length(join '', @shown)
+					- 8 * @shown) : (),
 			%arg),
 		(map { frame(STDOUT => $_) } @out),
 		(map { frame(STDERR => $_) } @err),
-		@files, frame('END');
+		@shown, @files, frame('END');
 }
 
 sub busy (%arg) {
@@ -285,7 +296,8 @@ sub note ($self, $event, %detail) {
 }
 
 sub read_job ($self) {
-	my $job = { code => '', vars => '', stdin => '', frames => [] };
+	my $job = { code => '', vars => '', stdin => '', put => [],
+		frames => [] };
 
 	$self->{state} = 'idle';
 
@@ -313,6 +325,11 @@ sub read_job ($self) {
 
 		} elsif ($name =~ /^(CODE|VARS|STDIN)$/) {
 			$job->{lc $name} .= $payload;
+
+		} elsif ($name eq 'PUT') {
+			my ($file) = unpack 'n/a', $payload;
+			push @{ $job->{put} }, [$file,
+				substr $payload, 2 + length $file];
 
 		} elsif ($name eq 'RUN') {
 			$self->{run}++;
@@ -412,8 +429,8 @@ same address.
 C<events($type)>, C<count($type)>, C<jobs>, C<job> (the last), C<runs> and
 C<connections> tell what was seen; C<wait_for($type, $n)> waits for the Nth
 event of a type: C<accept>, C<job>, C<eof> or C<bad>; C<reset> forgets.  A job
-has C<job> (decoded), C<raw>, C<code>, C<vars>, C<stdin> and C<frames>, a list
-of [name, length].
+has C<job> (decoded), C<raw>, C<code>, C<vars>, C<stdin>, C<put>, a list of
+[name, content], and C<frames>, a list of [name, length].
 
 =head1 THE SCRIPT
 
@@ -425,7 +442,7 @@ returns, the next job is read.
 =head1 BYTES
 
 C<frame($type, $payload)>, C<result_frame(%members)>,
-C<file_frame($name, $content)>, C<answer(%what)>, C<busy>, C<reject>; to read,
+C<file_frame($name, $content)>, C<show_frame(@parts)>, C<answer(%what)>, C<busy>, C<reject>; to read,
 C<read_frame($socket)>.  A RESULT has the id of the job being run, and C<fake>
 outside of a script.
 
