@@ -731,8 +731,10 @@ os._exit = lambda code: None
 raise SystemExit(3)
 --- output
 === changed everything | ok|error|signal
-import gc, runner
-for o in list(vars(runner)): setattr(runner, o, None)
+import gc
+for o in gc.get_objects():
+    if type(o) is type(sys) and '/opt/codeexec/' in str(o):
+        for name in list(vars(o)): setattr(o, name, None)
 sys.modules.clear()
 --- output
 .*

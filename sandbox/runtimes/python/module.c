@@ -12,6 +12,7 @@
 
 #include <unistd.h>
 
+#include "after.h"
 #include "hygiene.h"
 #include "inbox.h"
 #include "lockdown.h"
@@ -19,6 +20,7 @@
 
 PyMODINIT_FUNC PyInit__codeexec(void);
 
+static PyObject          *runner;   /* the module, which no import finds */
 static struct spawn_fork  request;  /* that this run was forked for */
 
 static const struct zygote_hooks hooks = {
@@ -33,14 +35,12 @@ static const struct zygote_hooks hooks = {
 static PyObject *
 call(const char *name, PyObject *args)
 {
-	PyObject  *runner, *function, *result;
+	PyObject  *function, *result;
 
-	runner = PyImport_ImportModule("runner");
-	function = runner != NULL ? PyObject_GetAttrString(runner, name) : NULL;
+	function = PyObject_GetAttrString(runner, name);
 	result = function != NULL ? PyObject_CallObject(function, args) : NULL;
 
 	Py_XDECREF(function);
-	Py_XDECREF(runner);
 	Py_XDECREF(args);
 
 	return result;
@@ -148,6 +148,10 @@ run_job(void)
 	result = PyEval_EvalCode(code, globals, globals);
 	(void) Py_EnterRecursiveCall("");
 
+	if (result != NULL) {
+		result = call("complete", Py_BuildValue("(N)", result));
+	}
+
 	return result != NULL ? 0
 	    : exit_code(call("failed", Py_BuildValue("(N)", take_exception())));
 }
@@ -181,6 +185,17 @@ serve(PyObject *self, PyObject *args)
 
 
 static PyObject *
+use(PyObject *self, PyObject *module)
+{
+	(void) self;
+
+	runner = Py_NewRef(module);
+
+	Py_RETURN_NONE;
+}
+
+
+static PyObject *
 inspect(PyObject *self, PyObject *args)
 {
 	const int    policy = SPAWN_FILTER_FD;
@@ -202,6 +217,9 @@ inspect(PyObject *self, PyObject *args)
 
 
 static PyMethodDef methods[] = {
+	{ "use", use, METH_O,
+	  "use(module)\n\n"
+	  "Its functions prepare() to finish() are those of a run." },
 	{ "serve", serve, METH_VARARGS,
 	  "serve(type, value, traceback)\n\n"
 	  "Fork at codeexecd's request for ever; run its jobs in the runs.\n"
@@ -209,6 +227,9 @@ static PyMethodDef methods[] = {
 	{ "inspect", inspect, METH_VARARGS,
 	  "inspect(who)\n\n"
 	  "Exit, saying that it was who, if this process can't be forked." },
+	{ "after", after_make, METH_VARARGS,
+	  "after(function, observer)\n\n"
+	  "function, and then observer(result, args, kwargs) is called." },
 	{ NULL, NULL, 0, NULL }
 };
 
@@ -223,5 +244,5 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC
 PyInit__codeexec(void)
 {
-	return PyModule_Create(&definition);
+	return after_init() == 0 ? PyModule_Create(&definition) : NULL;
 }

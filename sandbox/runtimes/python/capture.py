@@ -1,0 +1,115 @@
+# Copyright (C) The codeexec authors.
+"""What a job wants to know of its program beside stdout: docs/languages.md."""
+
+import builtins
+import os
+import sys
+
+import display
+import errors
+import figures
+import frames
+import pictures
+import plots
+import program
+import results
+import variables
+import watch
+
+options = {}
+
+calls = False       # the program's code runs with frames of ours below
+
+
+def start(wishes, module):
+    """Before the program, in the module that it will be."""
+    global options, pid
+    options = wishes
+    pid = os.getpid()
+    if options.get('results'):
+        start_results()
+    if 'main' in options:
+        # It is imported: what a script would do by itself, it does not do.
+        module.__name__ = 'main'
+        sys.modules['main'] = module
+    if options.get('datasets'):
+        module.__dict__.update(frames.bring(options['datasets']))
+
+
+def start_results():
+    results.start(options.get('limits', {}),
+                  1 + ('main' in options) + bool(options.get('variables')))
+    plots.as_html = options.get('plotly') == 'html'
+    figures.dpi = options.get('dpi')
+    frames.whole = options.get('dataframes')
+    builtins.display = display.display
+    watch.installers.update({
+        'matplotlib.pyplot': figures.install,
+        'plotly.io._renderers': plots.install,
+        'PIL.Image': pictures.install,
+        'IPython.core.display_functions': display.install,
+    })
+    watch.start()
+
+
+def to_code(source):
+    if not options.get('results'):
+        return compile(source, program.NAME, 'exec', dont_inherit=True)
+    return program.to_code(source, options.get('last_value'))
+
+
+def run(coroutine):
+    import asyncio
+    return asyncio.run(coroutine)
+
+
+def complete(outcome, namespace):
+    """The rest of a program whose code has been evaluated without an error."""
+    global calls
+    calls = True
+    if outcome is not None:
+        run(outcome)
+    value = namespace.pop(program.VALUE, None)
+    if value is not None and results.enabled:
+        try:
+            display.put(value, main=True)
+        except Exception as error:
+            errors.mention(error)
+    if 'main' in options:
+        call_main(namespace)
+    calls = False
+
+
+def call_main(namespace):
+    try:
+        function = namespace['main']
+    except KeyError:
+        raise NameError("name 'main' is not defined") from None
+    value = function(**(options['main'].get('arguments') or {}))
+    if hasattr(value, '__await__'):
+        value = run(value)
+    results.put_final('@return', results.dumps(value))
+
+
+def failed(error):
+    """The program has ended with an exception."""
+    if calls:
+        tb = error.__traceback__
+        while tb is not None and not errors.is_theirs(
+                tb.tb_frame.f_code.co_filename):
+            tb = tb.tb_next
+        error.__traceback__ = tb
+    if results.enabled and not isinstance(error, SystemExit) \
+            and os.getpid() == pid:
+        results.put_final('@error', results.dumps(errors.describe(error)))
+
+
+def finish(namespace):
+    if not results.enabled or os.getpid() != pid:
+        return
+    figures.finish()
+    plots.finish(namespace)
+    frames.finish(namespace)
+    if options.get('variables'):
+        results.put_final('@variables', results.dumps(
+            variables.summarise(namespace)))

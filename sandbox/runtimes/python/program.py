@@ -1,0 +1,48 @@
+# Copyright (C) The codeexec authors.
+"""The source as code: with the value of its last expression, with await."""
+
+import ast
+
+NAME = 'main.py'
+
+# As globals have it while the program ends: no identifier, so that no program
+# has one of that name.
+VALUE = '<value>'
+
+# Its tree takes some hundred times as much memory as a source.
+TREE_MAX = 1 << 18
+
+NOT_ASYNC = ('outside async function', "'await' outside function",
+             'outside of an asynchronous function')
+
+
+def ends_in_semicolon(source, last):
+    lines = source.replace(b'\r\n', b'\n').replace(b'\r', b'\n').split(b'\n')
+    line = lines[last.end_lineno - 1]
+    return line[last.end_col_offset:].lstrip().startswith(b';')
+
+
+def keep_value(source):
+    """The tree of a program that stores its last value, or the source."""
+    if len(source) > TREE_MAX:
+        return source
+    tree = ast.parse(source, NAME)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr) or ends_in_semicolon(source, last):
+        return source
+    target = ast.copy_location(ast.Name(VALUE, ast.Store()), last)
+    store = ast.copy_location(ast.Assign([target], last.value), last)
+    # A docstring is an expression, too, and must stay one.
+    tree.body[len(tree.body) - (len(tree.body) > 1):] = [store]
+    return tree
+
+
+def to_code(source, last_value):
+    what = keep_value(source) if last_value else source
+    try:
+        return compile(what, NAME, 'exec', dont_inherit=True)
+    except SyntaxError as error:
+        if not any(text in str(error.msg) for text in NOT_ASYNC):
+            raise
+    return compile(what, NAME, 'exec', ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+                   dont_inherit=True)
