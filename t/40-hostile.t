@@ -732,6 +732,7 @@ raise SystemExit(3)
 --- output
 === changed everything | ok|error|signal
 import gc
+gc.unfreeze()
 for o in gc.get_objects():
     if type(o) is type(sys) and '/opt/codeexec/' in str(o):
         for name in list(vars(o)): setattr(o, name, None)

@@ -1,13 +1,14 @@
 # Copyright (C) The codeexec authors.
 """Tables of pandas, as text, HTML and data; and tables that a job brings."""
 
+import math
 import sys
 
 import errors
 import results
 
 ROWS = 1000
-CELLS = 100000
+CELLS = 50000
 
 whole = None    # of the job: which tables of the program's globals it wants
 
@@ -38,19 +39,60 @@ def html(frame):
 
 
 def data(value, module):
-    """{"columns", "index", "data", "shape"}: the first rows, the whole shape."""
+    """{"columns", "index", "data", "shape"}: the first rows, the whole shape.
+
+    Not by to_json(), which rounds numbers and fails at bytes and at objects
+    that contain themselves."""
     part = value.iloc[:, :ROWS] if value.ndim == 2 else value
-    width = max(1, part.shape[1] if part.ndim == 2 else 1)
-    part = part.iloc[:max(1, min(ROWS, CELLS // width))]
-    try:
-        text = part.to_json(orient='split', date_format='iso',
-                            default_handler=str)
-    except Exception:
-        # A cell that has no JSON, such as one that contains itself.
-        text = part.astype(str).to_json(orient='split', date_format='iso',
-                                        default_handler=str)
-    shape = ','.join(map(str, value.shape))
-    return results.utf8('%s,"shape":[%s]}' % (text[:-1], shape))
+    width = part.shape[1] if part.ndim == 2 else 1
+    part = part.iloc[:min(ROWS, CELLS // max(1, width))]
+    index = [cell(label) for label in part.index]
+    if value.ndim == 1:
+        split = {'name': cell(value.name), 'index': index,
+                 'data': cells(part)}
+    else:
+        columns = [cells(part.iloc[:, i]) for i in range(width)]
+        split = {'columns': [cell(label) for label in part.columns],
+                 'index': index,
+                 'data': list(zip(*columns)) or [()] * len(part)}
+    return results.utf8(results.dumps({**split, 'shape': value.shape}))
+
+
+def cells(column):
+    values = column.tolist()
+    return values if is_plain(column) else list(map(cell, values))
+
+
+def is_plain(column):
+    """Whether tolist() gives numbers that JSON has."""
+    if not type(column.dtype).__module__.startswith('numpy'):
+        return False
+    return column.dtype.kind in 'biu' or column.dtype.kind == 'f' \
+        and bool(sys.modules['numpy'].isfinite(column.to_numpy()).all())
+
+
+def cell(value, depth=0):
+    """What JSON has for it; a date as ISO 8601, an unknown thing as text."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    module = pandas()
+    if value is module.NaT or value is module.NA:
+        return None
+    if hasattr(value, 'isoformat'):
+        return value.isoformat()
+    if depth < 8 and isinstance(value, dict):
+        return {str(key): cell(item, depth + 1)
+                for key, item in value.items()}
+    if depth < 8 and isinstance(value, (list, tuple)):
+        return [cell(item, depth + 1) for item in value]
+    if hasattr(value, 'dtype') and hasattr(value, 'tolist'):    # numpy
+        plain = value.tolist()
+        return str(value) if plain is value else cell(plain, depth + 1)
+    if isinstance(value, sys.modules['decimal'].Decimal):
+        return cell(float(value))
+    return str(value)
 
 
 def finish(variables):
