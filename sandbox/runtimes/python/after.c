@@ -144,8 +144,8 @@ after_init(void)
 	PyObject  *types;
 
 	types = PyImport_ImportModule("types");
-	method_type = types != NULL ? PyObject_GetAttrString(types, "MethodType")
-	    : NULL;
+	method_type = types != NULL
+	    ? PyObject_GetAttrString(types, "MethodType") : NULL;
 	type = PyType_FromSpec(&spec);
 
 	Py_XDECREF(types);
