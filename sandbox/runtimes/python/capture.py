@@ -16,6 +16,13 @@ import results
 import variables
 import watch
 
+watch.installers.update({
+    'matplotlib.pyplot': figures.install,
+    'plotly.io._renderers': plots.install,
+    'PIL.Image': pictures.install,
+    'IPython.core.display_functions': display.install,
+})
+
 options = {}
 
 calls = False       # the program's code runs with frames of ours below
@@ -43,12 +50,6 @@ def start_results():
     figures.dpi = options.get('dpi')
     frames.whole = options.get('dataframes')
     builtins.display = display.display
-    watch.installers.update({
-        'matplotlib.pyplot': figures.install,
-        'plotly.io._renderers': plots.install,
-        'PIL.Image': pictures.install,
-        'IPython.core.display_functions': display.install,
-    })
     watch.start()
 
 
@@ -56,6 +57,28 @@ def to_code(source):
     if not options.get('results'):
         return compile(source, program.NAME, 'exec', dont_inherit=True)
     return program.to_code(source, options.get('last_value'))
+
+
+def rehearse(source, module):
+    """A job with results, of which nothing is left: see runner.prepare()."""
+    path, results.PATH = results.PATH, os.devnull
+    installers, watch.installers = watch.installers, {}
+    start({'results': True, 'last_value': True, 'variables': True,
+           'limits': {}}, module)
+    exec(to_code(source), module.__dict__)
+    complete(None, module.__dict__)
+    finish(module.__dict__)
+    end_rehearsal()
+    results.PATH = path
+    watch.installers = installers
+
+
+def end_rehearsal():
+    global options
+    options = {}
+    results.enabled = False
+    del builtins.display
+    watch.stop()
 
 
 def run(coroutine):

@@ -120,12 +120,13 @@ wait_job(void)
 }
 
 
-/* begin() returns the code and its globals, or the exit code of a program that
- * is none. */
+/* begin() returns the code, its globals and whether complete() follows, or the
+ * exit code of a program that is none. */
 
 static int
 run_job(void)
 {
+	int        more;
 	PyObject  *job, *begun, *code, *globals, *result;
 
 	begun = NULL;
@@ -138,7 +139,7 @@ run_job(void)
 		return exit_code(begun);
 	}
 
-	if (!PyArg_ParseTuple(begun, "OO", &code, &globals)) {
+	if (!PyArg_ParseTuple(begun, "OOp", &code, &globals, &more)) {
 		return exit_code(NULL);
 	}
 
@@ -148,7 +149,7 @@ run_job(void)
 	result = PyEval_EvalCode(code, globals, globals);
 	(void) Py_EnterRecursiveCall("");
 
-	if (result != NULL) {
+	if (result != NULL && more) {
 		result = call("complete", Py_BuildValue("(N)", result));
 	}
 

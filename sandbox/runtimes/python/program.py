@@ -32,14 +32,26 @@ def keep_value(source):
         return source
     target = ast.copy_location(ast.Name(VALUE, ast.Store()), last)
     store = ast.copy_location(ast.Assign([target], last.value), last)
-    # A docstring is an expression, too, and must stay one.
-    tree.body[len(tree.body) - (len(tree.body) > 1):] = [store]
+    if len(tree.body) == 1 and ast.get_docstring(tree, False) is not None:
+        tree.body.append(store)
+    else:
+        tree.body[-1] = store
     return tree
 
 
 def to_code(source, last_value):
-    what = keep_value(source) if last_value else source
     try:
+        return compile_either(source, last_value)
+    except (RecursionError, MemoryError):
+        # Too deep for a tree; perhaps not for the compiler.
+        return compile_either(source, False)
+
+
+def compile_either(source, last_value):
+    what = source
+    try:
+        if last_value:
+            what = keep_value(source)
         return compile(what, NAME, 'exec', dont_inherit=True)
     except SyntaxError as error:
         if not any(text in str(error.msg) for text in NOT_ASYNC):

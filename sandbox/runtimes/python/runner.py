@@ -136,6 +136,7 @@ REHEARSAL = b"""
 def function(value):
     return '%s' % value
 print(function(1), file=output)
+function(1)
 """
 
 
@@ -143,6 +144,11 @@ def set_up():
     """In the zygote: what every run has in common."""
     open_streams()
     sys.path.insert(0, HOME)
+
+    # What is made when it is first used is made here.
+    main = make_main({'output': io.StringIO()})
+    capture.rehearse(REHEARSAL, main)
+    main.__dict__.clear()
 
 
 def settle():
@@ -177,19 +183,21 @@ def split(text):
 
 
 def begin(source, variables, arguments, environment, options):
-    """The program's code and globals, or the exit code if it is no program."""
+    """The program's code and globals, and whether complete() is to be called;
+    or the exit code if it is no program."""
     global main
+    wishes = json.loads(options) if options not in (b'', b'{}') else None
     linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
     sys.argv = [NAME] + split(arguments)
     os.environ.update(pair.split('=', 1) for pair in split(environment))
     main = make_main(json.loads(variables) if variables else {})
     try:
-        if options:
-            capture.start(json.loads(options), main)
+        if wishes:
+            capture.start(wishes, main)
         program = capture.to_code(source)
     except BaseException as error:
         return failed(error.with_traceback(None))
-    return program, main.__dict__
+    return program, main.__dict__, bool(wishes)
 
 
 def complete(outcome):

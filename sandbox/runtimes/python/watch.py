@@ -4,7 +4,6 @@
 import sys
 
 import _codeexec
-import errors
 
 installers = {}     # by name of the module
 
@@ -12,8 +11,8 @@ installers = {}     # by name of the module
 def notice(name):
     try:
         installers[name](sys.modules[name])
-    except Exception as error:
-        errors.mention(error)
+    except Exception:
+        pass    # a file of the program that has only the name
 
 
 class Finder:
@@ -46,3 +45,7 @@ def start():
         if name in sys.modules:
             notice(name)
     sys.meta_path.insert(0, Finder)
+
+
+def stop():
+    sys.meta_path.remove(Finder)
