@@ -18,8 +18,7 @@ sys.path.insert(0, HERE)
 import _codeexec
 import runner
 
-# A program's own "results.py", or that of a module, is not to be ours.
-sys.path.remove(HERE)
+# A program's own "results.py" is not to be ours.
 for name, module in list(sys.modules.items()):
     if getattr(module, '__file__', None) and name != '__main__' \
             and os.path.dirname(module.__file__) == HERE:
@@ -102,6 +101,7 @@ def main():
     # Programs started by a run must not inherit the zygote's tuning.
     os.environ.clear()
     os.environ.update(runner.ENVIRONMENT)
+    sys.path.remove(HERE)
     os.chdir('/')
     runner.set_up()
 
