@@ -20,8 +20,12 @@
 
 PyMODINIT_FUNC PyInit__codeexec(void);
 
-static PyObject          *runner;   /* the module, which no import finds */
 static struct spawn_fork  request;  /* that this run was forked for */
+
+/* The module, which no import finds.  Not in the zeroed memory, which the
+ * keeper has its stack in and the program may write to. */
+
+static PyObject  *runner = Py_None;
 
 static const struct zygote_hooks hooks = {
 	.before_fork = PyOS_BeforeFork,
