@@ -1,5 +1,5 @@
 # Copyright (C) The codeexec authors.
-"""What a job wants to know of its program beside stdout: docs/languages.md."""
+"""What a job wants to know of its program beside stdout: docs/python.md."""
 
 import builtins
 import os
@@ -9,6 +9,7 @@ import display
 import errors
 import figures
 import frames
+import given
 import pictures
 import plots
 import program
@@ -28,7 +29,7 @@ options = {}
 calls = False       # the program's code runs with frames of ours below
 
 
-def start(wishes, module):
+def start(wishes, module, source):
     """Before the program, in the module that it will be."""
     global options, pid
     options = wishes
@@ -39,8 +40,10 @@ def start(wishes, module):
         # It is imported: what a script would do by itself, it does not do.
         module.__name__ = 'main'
         sys.modules['main'] = module
-    if options.get('datasets'):
-        module.__dict__.update(frames.bring(options['datasets']))
+    if 'imports' in options:
+        module.__dict__.update(given.names(options['imports'], source))
+    if 'datasets' in options:
+        module.__dict__.update(given.tables(options['datasets']))
 
 
 def start_results():
@@ -64,7 +67,7 @@ def rehearse(source, module):
     path, results.PATH = results.PATH, os.devnull
     installers, watch.installers = watch.installers, {}
     start({'results': True, 'last_value': True, 'variables': True,
-           'limits': {}}, module)
+           'limits': {}}, module, source)
     exec(to_code(source), module.__dict__)
     complete(None, module.__dict__)
     finish(module.__dict__)

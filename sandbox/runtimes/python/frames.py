@@ -1,5 +1,5 @@
 # Copyright (C) The codeexec authors.
-"""Tables of pandas, as text, HTML and data; and tables that a job brings."""
+"""Tables of pandas, as text, HTML and data."""
 
 import math
 import sys
@@ -115,16 +115,3 @@ def put_whole(name, frame, module, style):
                            if key in style})
     results.put([('html', results.utf8(text)), ('data', data(frame, module))],
                 name=name)
-
-
-def bring(datasets):
-    """The tables of a job: {"columns", "data", "index"}, or a list of rows."""
-    import pandas
-    tables = {}
-    for name, value in datasets.items():
-        if isinstance(value, dict):
-            tables[name] = pandas.DataFrame(
-                value['data'], value.get('index'), value.get('columns'))
-        else:
-            tables[name] = pandas.DataFrame(value)
-    return tables

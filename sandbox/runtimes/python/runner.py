@@ -193,7 +193,7 @@ def begin(source, variables, arguments, environment, options):
     main = make_main(json.loads(variables) if variables else {})
     try:
         if wishes:
-            capture.start(wishes, main)
+            capture.start(wishes, main, source)
         program = capture.to_code(source)
     except BaseException as error:
         return failed(error.with_traceback(None))
