@@ -8,6 +8,7 @@ import sys
 import _codeexec
 import errors
 import results
+from watch import is_a
 
 HOME = '/home/user'
 
@@ -48,8 +49,7 @@ def mark(figure):
 
 
 def forms(value):
-    module = sys.modules.get('matplotlib.figure')
-    if module is None or not isinstance(value, module.Figure):
+    if not is_a(value, 'matplotlib.figure', 'Figure'):
         return None
     text = [('text', results.utf8(repr(value)))]
     if is_blank(value):

@@ -6,6 +6,7 @@ import sys
 
 import errors
 import results
+from watch import is_a
 
 ROWS = 1000
 CELLS = 50000
@@ -13,24 +14,19 @@ CELLS = 50000
 whole = None    # of the job: which tables of the program's globals it wants
 
 
-def pandas():
-    module = sys.modules.get('pandas')
-    # It may still be being imported, or be a file of the program.
-    return module if hasattr(module, 'DataFrame') \
-        and hasattr(module, 'Series') else None
+def is_frame(value):
+    return is_a(value, 'pandas', 'DataFrame')
 
 
 def forms(value):
-    module = pandas()
-    if module is None:
+    if is_frame(value):
+        table = value
+    elif is_a(value, 'pandas', 'Series'):
+        table = value.to_frame()
+    else:
         return None
-    if isinstance(value, module.DataFrame):
-        return [('text', results.utf8(results.cut(repr(value)))),
-                *html(value), ('data', data(value, module))]
-    if isinstance(value, module.Series):
-        return [('text', results.utf8(results.cut(repr(value)))),
-                *html(value.to_frame()), ('data', data(value, module))]
-    return None
+    return [('text', results.utf8(results.cut(repr(value)))), *html(table),
+            ('data', data(value))]
 
 
 def html(frame):
@@ -38,7 +34,7 @@ def html(frame):
     return [('html', results.utf8(text))] if text else []
 
 
-def data(value, module):
+def data(value):
     """{"columns", "index", "data", "shape"}: the first rows, the whole shape.
 
     Not by to_json(), which rounds numbers and fails at bytes and at objects
@@ -77,7 +73,7 @@ def cell(value, depth=0):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    module = pandas()
+    module = sys.modules['pandas']
     if value is module.NaT or value is module.NA:
         return None
     if hasattr(value, 'isoformat'):
@@ -97,21 +93,20 @@ def cell(value, depth=0):
 
 def finish(variables):
     """The tables that are among the program's globals, with their names."""
-    module = pandas()
-    if module is None or not whole:
+    if not whole:
         return
     style = whole if isinstance(whole, dict) else {}
     for name, value in list(variables.items()):
-        if name[:1] != '_' and isinstance(value, module.DataFrame):
+        if name[:1] != '_' and is_frame(value):
             try:
-                put_whole(name, value, module, style)
+                put_whole(name, value, style)
             except Exception as error:
                 errors.mention(error)
 
 
-def put_whole(name, frame, module, style):
+def put_whole(name, frame, style):
     rows = frame.head(style.get('rows', ROWS))
     text = rows.to_html(**{key: style[key] for key in ('classes', 'border')
                            if key in style})
-    results.put([('html', results.utf8(text)), ('data', data(frame, module))],
+    results.put([('html', results.utf8(text)), ('data', data(frame))],
                 name=name)

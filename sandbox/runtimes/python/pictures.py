@@ -2,10 +2,10 @@
 """Images of PIL."""
 
 import io
-import sys
 
 import errors
 import results
+from watch import is_a
 
 AS_THEY_ARE = {'1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'I', 'I;16'}
 
@@ -15,8 +15,7 @@ def install(module):
 
 
 def forms(value):
-    module = sys.modules.get('PIL.Image')
-    if module is None or not isinstance(value, module.Image):
+    if not is_a(value, 'PIL.Image', 'Image'):
         return None
     text = '<Image mode=%s size=%dx%d>' % (value.mode, *value.size)
     if value.mode not in AS_THEY_ARE:

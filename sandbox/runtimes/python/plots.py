@@ -5,6 +5,7 @@ import sys
 
 import errors
 import results
+from watch import is_a
 
 MEDIA_TYPE = 'application/vnd.plotly.v1+json'
 
@@ -19,8 +20,7 @@ def install(renderers):
 
 
 def is_figure(value):
-    module = sys.modules.get('plotly.basedatatypes')
-    return module is not None and isinstance(value, module.BaseFigure)
+    return is_a(value, 'plotly.basedatatypes', 'BaseFigure')
 
 
 def pixels(figure):

@@ -1,8 +1,9 @@
 # Copyright (C) The codeexec authors.
 """A summary of the program's globals: what they are, not all that is in them."""
 
-import sys
 import types
+
+from watch import is_a
 
 LENGTH = 200    # characters of a value
 NAMES = 200
@@ -82,11 +83,6 @@ def type_of(value):
     if kind.__module__ == 'builtins' or kind.__module__ in MINE:
         return kind.__name__
     return '%s.%s' % (kind.__module__, kind.__qualname__)
-
-
-def is_a(value, module, name):
-    kind = getattr(sys.modules.get(module), name, None)
-    return isinstance(kind, type) and isinstance(value, kind)
 
 
 def describe(value):

@@ -47,5 +47,12 @@ def start():
     sys.meta_path.insert(0, Finder)
 
 
+def is_a(value, module, name):
+    """isinstance() of a class that is there if that module was imported, if
+    it is the module that it should be, and not a file of the program."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and isinstance(value, kind)
+
+
 def stop():
     sys.meta_path.remove(Finder)
