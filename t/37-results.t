@@ -339,7 +339,7 @@ plt.plot([1, 2])
 if os.fork(): os.wait()
 os.getpid() > 0
 EOP
-is(kinds($a), 'text @main | text @main | text png @size | @variables',
+is(kinds($a), 'text @main | text png @size | @variables',
 	'a child that ends as its parent does');
 
 ###############################################################################
@@ -368,6 +368,10 @@ is((shown($a))[1]{text}, "'" . 'y' x 99999 . "\n\xe2\x80\xa6 200002 more "
 	. 'characters', 'a long text is cut');
 like($a->{stderr}, qr/^codeexec: .*: html of 3145728 bytes$/m, 'and it is said');
 ok(!$a->{truncated}, 'codeexecd cuts nothing');
+
+$a = rich('list(range(10 ** 6))', last_value => \1);
+is((shown($a))[0]{text}, substr('[' . join(', ', 0 .. 30000), 0, 99998)
+	. "\n\xe2\x80\xa6", 'a long list, too');
 
 # Records are whole, however full the disk is.
 

@@ -130,7 +130,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-	.name = "function",
+	.name = "builtins.function",
 	.basicsize = sizeof(struct after),
 	.flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
 	         | Py_TPFLAGS_DISALLOW_INSTANTIATION,

@@ -31,15 +31,16 @@ calls = False       # the program's code runs with frames of ours below
 
 def start(wishes, module, source):
     """Before the program, in the module that it will be."""
-    global options, pid
+    global options
     options = wishes
-    pid = os.getpid()
     if options.get('results'):
         start_results()
     if 'main' in options:
         # It is imported: what a script would do by itself, it does not do.
         module.__name__ = 'main'
         sys.modules['main'] = module
+    for name in options.get('directories', ()):
+        os.makedirs(name, exist_ok=True)
     if 'imports' in options:
         module.__dict__.update(given.names(options['imports'], source))
     if 'datasets' in options:
@@ -96,7 +97,7 @@ def complete(outcome, namespace):
     if outcome is not None:
         run(outcome)
     value = namespace.pop(program.VALUE, None)
-    if value is not None and results.enabled:
+    if value is not None and results.is_of_run():
         try:
             display.put(value, main=True)
         except Exception as error:
@@ -125,13 +126,12 @@ def failed(error):
                 tb.tb_frame.f_code.co_filename):
             tb = tb.tb_next
         error.__traceback__ = tb
-    if results.enabled and not isinstance(error, SystemExit) \
-            and os.getpid() == pid:
+    if results.is_of_run() and not isinstance(error, SystemExit):
         results.put_final('@error', results.dumps(errors.describe(error)))
 
 
 def finish(namespace):
-    if not results.enabled or os.getpid() != pid:
+    if not results.is_of_run():
         return
     figures.finish()
     plots.finish(namespace)

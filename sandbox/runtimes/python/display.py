@@ -1,14 +1,15 @@
 # Copyright (C) The codeexec authors.
 """display(), and the forms that an object has."""
 
-import sys
-
 import errors
 import figures
 import frames
 import pictures
 import plots
 import results
+import variables
+
+LARGE = 10000   # items, above which a text is made of the first ones only
 
 KNOWN = figures.forms, frames.forms, plots.forms, pictures.forms
 
@@ -53,6 +54,9 @@ def add_bundle(forms, bundle):
 
 def text_of(value):
     try:
+        if type(value) in variables.BRACKETS and len(value) > LARGE:
+            text = variables.beginning(value, results.TEXT_MAX - 2)
+            return text + '\n…' * (len(text) == results.TEXT_MAX - 2)
         return repr(value)
     except Exception as error:
         errors.mention(error)

@@ -37,13 +37,19 @@ enabled = False
 
 def start(limits, finals):
     """finals: how many records about the run there must be room for."""
-    global enabled, most, room, shown, omitted, told
+    global enabled, pid, most, room, shown, told
     enabled = True
+    pid = os.getpid()
     size = limits.get('results_size', 1 << 24)
     most = max(1, limits.get('results', 100) - finals)
     room = size - min(finals * FINAL_MAX, size // 4)
-    shown = omitted = 0
+    shown = 0
     told = False
+
+
+def is_of_run():
+    """Not a child that goes on to the program's end as its parent does."""
+    return enabled and os.getpid() == pid
 
 
 def dumps(value):
@@ -51,7 +57,9 @@ def dumps(value):
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False,
                           separators=(',', ':'))
-    except ValueError:
+    except ValueError as error:
+        if 'Circular' in str(error):
+            raise
         return json.dumps(finite(value), ensure_ascii=False,
                           separators=(',', ':'))
 
@@ -84,10 +92,9 @@ def encode(name, content):
     if name in JSON or name.endswith('+json'):
         if isinstance(content, str):
             try:
-                json.loads(content, parse_constant=float.fromhex)
-                return utf8(content)
+                content = json.loads(content)
             except ValueError:
-                pass
+                pass    # it is a string
         return utf8(dumps(content))
     if not isinstance(content, str):
         raise TypeError('%s is neither text nor bytes, but %s'
@@ -124,7 +131,7 @@ def labels(forms, main, name):
     if main:
         yield '@main', b''
     if name:
-        yield '@name', utf8(name)
+        yield '@name', utf8(str(name))
     for kind, content in forms:
         size = pixels(kind, content)
         if size:
@@ -174,7 +181,7 @@ def put(forms, main=False, name=None):
         largest = max(forms, key=lambda form: len(form[1]))
         forms.remove(largest)
         omit('%s of %d bytes' % (largest[0], len(largest[1])))
-    if not forms:
+    if all(form[0].startswith('@') for form in forms):
         return False
     append(data)
     shown += 1
@@ -183,13 +190,12 @@ def put(forms, main=False, name=None):
 
 def put_final(name, text):
     """A record about the run."""
-    if enabled:
+    if is_of_run():
         append(record([(name, utf8(text))]))
 
 
 def omit(why):
-    global omitted, told
-    omitted += 1
+    global told
     if not told:
         told = True
         say('not all results are kept: ' + why)

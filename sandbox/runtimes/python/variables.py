@@ -21,11 +21,11 @@ class Full(Exception):
 
 
 class Text:
-    """The first LENGTH characters of str(value), whatever the value's size."""
+    """The first characters of str(value), whatever the value's size."""
 
-    def __init__(self):
+    def __init__(self, most):
         self.parts = []
-        self.left = LENGTH
+        self.most = self.left = most
         self.inside = set()
 
     def add(self, part):
@@ -38,9 +38,9 @@ class Text:
         if type(value) in BRACKETS and value:
             self.container(value)
         elif isinstance(value, str):
-            self.add(repr(value[:LENGTH + 1]))
+            self.add(repr(value[:self.most + 1]))
         elif isinstance(value, (bytes, bytearray)):
-            self.add(repr(value[:LENGTH + 1]))
+            self.add(repr(value[:self.most + 1]))
         elif isinstance(value, int) and value.bit_length() > 1000:
             self.add('an integer of %d bits' % value.bit_length())
         else:
@@ -67,15 +67,18 @@ class Text:
         self.inside.discard(id(value))
 
 
-def text_of(value):
-    if isinstance(value, str):
-        return value[:LENGTH]
-    text = Text()
+def beginning(value, most):
+    text = Text(most)
     try:
         text.write(value)
     except Full:
         pass
     return ''.join(text.parts)
+
+
+def text_of(value):
+    return value[:LENGTH] if isinstance(value, str) \
+        else beginning(value, LENGTH)
 
 
 def type_of(value):
@@ -107,12 +110,13 @@ def summarise(variables):
     summary = {}
     for name, value in list(variables.items()):
         if not isinstance(name, str) or name[:1] in ('_', '<') \
-                or isinstance(value, NOT_DATA):
+                or len(name) > LENGTH:
             continue
         if len(summary) == NAMES:
             break
         try:
-            summary[name] = describe(value)
+            if not isinstance(value, NOT_DATA):
+                summary[name] = describe(value)
         except Exception:
             summary[name] = {'type': type(value).__name__}
     return summary
