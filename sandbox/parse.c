@@ -192,6 +192,12 @@ parse_options(struct job *job, json_t *options)
 	job->shows = json_is_true(json_object_get(options, "results"));
 	job->version = json_is_true(json_object_get(options, "version"));
 
+	if (job->shows) {
+		(void) json_object_set_new(options, "limits", json_pack(
+		    "{s:I,s:I}", "results", (json_int_t) config.limits.results,
+		    "results_size", (json_int_t) config.limits.results_size));
+	}
+
 	text = json_dumps(options, JSON_COMPACT);
 	if (text == NULL) {
 		fatal("out of memory");

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "after.h"
 #include "hygiene.h"
 #include "inbox.h"
 #include "lockdown.h"
@@ -22,6 +23,11 @@
 PyMODINIT_FUNC PyInit__codeexec(void);
 
 static struct spawn_fork  request;  /* that this run was forked for */
+
+/* The module, which no import finds.  Not in the zeroed memory, which the
+ * keeper has its stack in and the program may write to. */
+
+static PyObject  *runner = Py_None;
 
 static struct zygote_hooks hooks = {
 	.before_fork = PyOS_BeforeFork,
@@ -35,14 +41,12 @@ static struct zygote_hooks hooks = {
 static PyObject *
 call(const char *name, PyObject *args)
 {
-	PyObject  *runner, *function, *result;
+	PyObject  *function, *result;
 
-	runner = PyImport_ImportModule("runner");
-	function = runner != NULL ? PyObject_GetAttrString(runner, name) : NULL;
+	function = PyObject_GetAttrString(runner, name);
 	result = function != NULL ? PyObject_CallObject(function, args) : NULL;
 
 	Py_XDECREF(function);
-	Py_XDECREF(runner);
 	Py_XDECREF(args);
 
 	return result;
@@ -124,12 +128,13 @@ wait_job(void)
 }
 
 
-/* begin() returns the code and its globals, or the exit code of a program that
- * is none. */
+/* begin() returns the code, its globals and whether complete() follows, or the
+ * exit code of a program that is none. */
 
 static int
 run_job(void)
 {
+	int        more;
 	PyObject  *job, *begun, *code, *globals, *result;
 
 	begun = NULL;
@@ -142,7 +147,7 @@ run_job(void)
 		return exit_code(begun);
 	}
 
-	if (!PyArg_ParseTuple(begun, "OO", &code, &globals)) {
+	if (!PyArg_ParseTuple(begun, "OOp", &code, &globals, &more)) {
 		return exit_code(NULL);
 	}
 
@@ -151,6 +156,10 @@ run_job(void)
 	Py_LeaveRecursiveCall();
 	result = PyEval_EvalCode(code, globals, globals);
 	(void) Py_EnterRecursiveCall("");
+
+	if (result != NULL && more) {
+		result = call("complete", Py_BuildValue("(N)", result));
+	}
 
 	return result != NULL ? 0
 	    : exit_code(call("failed", Py_BuildValue("(N)", take_exception())));
@@ -200,6 +209,17 @@ serve(PyObject *self, PyObject *args)
 
 
 static PyObject *
+use(PyObject *self, PyObject *module)
+{
+	(void) self;
+
+	runner = Py_NewRef(module);
+
+	Py_RETURN_NONE;
+}
+
+
+static PyObject *
 inspect(PyObject *self, PyObject *args)
 {
 	const int    policy = SPAWN_FILTER_FD;
@@ -221,6 +241,9 @@ inspect(PyObject *self, PyObject *args)
 
 
 static PyMethodDef methods[] = {
+	{ "use", use, METH_O,
+	  "use(module)\n\n"
+	  "Its functions prepare() to finish() are those of a run." },
 	{ "serve", serve, METH_VARARGS,
 	  "serve(type, value, traceback)\n\n"
 	  "Fork at codeexecd's request for ever; run its jobs in the runs.\n"
@@ -228,6 +251,9 @@ static PyMethodDef methods[] = {
 	{ "inspect", inspect, METH_VARARGS,
 	  "inspect(who)\n\n"
 	  "Exit, saying that it was who, if this process can't be forked." },
+	{ "after", after_make, METH_VARARGS,
+	  "after(function, observer)\n\n"
+	  "function, and then observer(result, args, kwargs) is called." },
 	{ NULL, NULL, 0, NULL }
 };
 
@@ -242,5 +268,5 @@ static struct PyModuleDef definition = {
 PyMODINIT_FUNC
 PyInit__codeexec(void)
 {
-	return PyModule_Create(&definition);
+	return after_init() == 0 ? PyModule_Create(&definition) : NULL;
 }

@@ -1,8 +1,9 @@
 # Copyright (C) The codeexec authors.
 """One run: the user's program as __main__, with the manners of a script.
 
-_codeexec calls prepare(), begin(), failed() and finish(), and runs what
-begin() returns by itself, so that no frame of this file is below the program.
+_codeexec calls prepare(), begin(), complete(), failed() and finish(), and runs
+what begin() returns by itself, so that no frame of this file is below the
+program.
 
 Everything here runs inside the jail, next to user code that may have changed
 any of it: nothing that codeexecd relies on is decided here.
@@ -18,9 +19,9 @@ import sys
 import traceback
 import types
 
-NAME = 'main.py'
-
-HOME = '/home/user'
+import capture
+import errors
+from errors import HOME, NAME
 
 ENVIRONMENT = {
     'HOME': HOME,
@@ -81,26 +82,6 @@ def make_main(variables):
     return main
 
 
-def suggestion(kind, error, tb):
-    """The last line as the interpreter has it: "Did you mean" is only there."""
-    stderr, sys.stderr = sys.stderr, io.StringIO()
-    try:
-        sys.__excepthook__(kind, error, tb)
-        return sys.stderr.getvalue().splitlines(keepends=True)[-1]
-    finally:
-        sys.stderr = stderr
-
-
-def report(kind, error, tb):
-    if isinstance(error, SyntaxError) and error.filename == NAME \
-            and error.text is None and error.lineno:
-        error.text = linecache.getline(NAME, error.lineno)
-    lines = traceback.format_exception(kind, error, tb)
-    if isinstance(error, (NameError, AttributeError)):
-        lines[-1] = suggestion(kind, error, tb)
-    sys.stderr.write(''.join(lines))
-
-
 def exit_code(code):
     if code is None:
         return 0
@@ -112,6 +93,7 @@ def exit_code(code):
 
 def failed(error):
     """The exit code of a program that has ended with an exception."""
+    capture.failed(error)
     if isinstance(error, SystemExit):
         return exit_code(error.code)
     sys.last_type, sys.last_value = type(error), error
@@ -130,6 +112,7 @@ def finish(code):
     try:
         if 'threading' in sys.modules:
             sys.modules['threading']._shutdown()
+        capture.finish(main.__dict__)
         atexit._run_exitfuncs()
     except BaseException:
         traceback.print_exc()
@@ -156,6 +139,7 @@ REHEARSAL = b"""
 def function(value):
     return '%s' % value
 print(function(1), file=output)
+function(1)
 """
 
 
@@ -186,10 +170,15 @@ def set_up():
     sys.path.insert(0, HOME)
     sys.meta_path.insert(0, ProgramFile)
 
+    # What is made when it is first used is made here.
+    main = make_main({'output': io.StringIO()})
+    capture.rehearse(REHEARSAL, main)
+    main.__dict__.clear()
+
 
 def settle():
     """In the zygote, when its script has ended, as it does, by an exception."""
-    sys.excepthook = report
+    sys.excepthook = errors.report
     for name in 'last_exc', 'last_type', 'last_value', 'last_traceback':
         vars(sys).pop(name, None)
 
@@ -219,15 +208,24 @@ def split(text):
 
 
 def begin(source, variables, arguments, environment, options):
-    """The program's code and globals, or the exit code if it is no program."""
+    """The program's code and globals, and whether complete() is to be called;
+    or the exit code if it is no program."""
     global main, text
     text = source
+    wishes = json.loads(options) if options not in (b'', b'{}') else None
     linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
     sys.argv = [NAME] + split(arguments)
     os.environ.update(pair.split('=', 1) for pair in split(environment))
     main = make_main(json.loads(variables) if variables else {})
     try:
-        program = compile(source, NAME, 'exec', dont_inherit=True)
+        if wishes:
+            capture.start(wishes, main, source)
+        program = capture.to_code(source)
     except BaseException as error:
         return failed(error.with_traceback(None))
-    return program, main.__dict__
+    return program, main.__dict__, bool(wishes)
+
+
+def complete(outcome):
+    """What follows the program's code, where the job wants something more."""
+    capture.complete(outcome, main.__dict__)

@@ -18,6 +18,13 @@ sys.path.insert(0, HERE)
 import _codeexec
 import runner
 
+# A program's own "results.py" is not to be ours.
+for name, module in list(sys.modules.items()):
+    if getattr(module, '__file__', None) and name != '__main__' \
+            and os.path.dirname(module.__file__) == HERE:
+        del sys.modules[name]
+_codeexec.use(runner)
+
 
 def prepare_matplotlib():
     """A private copy of the prebuilt font list, which is that of the rootfs

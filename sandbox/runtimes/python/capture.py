@@ -1,0 +1,141 @@
+# Copyright (C) The codeexec authors.
+"""What a job wants to know of its program beside stdout: docs/python.md."""
+
+import builtins
+import os
+import sys
+
+import display
+import errors
+import figures
+import frames
+import given
+import pictures
+import plots
+import program
+import results
+import variables
+import watch
+
+watch.installers.update({
+    'matplotlib.pyplot': figures.install,
+    'plotly.io._renderers': plots.install,
+    'PIL.Image': pictures.install,
+    'IPython.core.display_functions': display.install,
+})
+
+options = {}
+
+calls = False       # the program's code runs with frames of ours below
+
+
+def start(wishes, module, source):
+    """Before the program, in the module that it will be."""
+    global options
+    options = wishes
+    if options.get('results'):
+        start_results()
+    if 'main' in options:
+        # It is imported: what a script would do by itself, it does not do.
+        module.__name__ = 'main'
+        sys.modules['main'] = module
+    for name in options.get('directories', ()):
+        os.makedirs(name, exist_ok=True)
+    if 'imports' in options:
+        module.__dict__.update(given.names(options['imports'], source))
+    if 'datasets' in options:
+        module.__dict__.update(given.tables(options['datasets']))
+
+
+def start_results():
+    results.start(options.get('limits', {}),
+                  1 + ('main' in options) + bool(options.get('variables')))
+    plots.as_html = options.get('plotly') == 'html'
+    figures.dpi = options.get('dpi')
+    frames.whole = options.get('dataframes')
+    builtins.display = display.display
+    watch.start()
+
+
+def to_code(source):
+    if not options.get('results'):
+        return compile(source, program.NAME, 'exec', dont_inherit=True)
+    return program.to_code(source, options.get('last_value'))
+
+
+def rehearse(source, module):
+    """A job with results, of which nothing is left: see runner.prepare()."""
+    path, results.PATH = results.PATH, os.devnull
+    installers, watch.installers = watch.installers, {}
+    start({'results': True, 'last_value': True, 'variables': True,
+           'limits': {}}, module, source)
+    exec(to_code(source), module.__dict__)
+    complete(None, module.__dict__)
+    finish(module.__dict__)
+    end_rehearsal()
+    results.PATH = path
+    watch.installers = installers
+
+
+def end_rehearsal():
+    global options
+    options = {}
+    results.enabled = False
+    del builtins.display
+    watch.stop()
+
+
+def run(coroutine):
+    import asyncio
+    return asyncio.run(coroutine)
+
+
+def complete(outcome, namespace):
+    """The rest of a program whose code has been evaluated without an error."""
+    global calls
+    calls = True
+    if outcome is not None:
+        run(outcome)
+    value = namespace.pop(program.VALUE, None)
+    if value is not None and results.is_of_run():
+        try:
+            display.put(value, main=True)
+        except Exception as error:
+            errors.mention(error)
+    if 'main' in options:
+        call_main(namespace)
+    calls = False
+
+
+def call_main(namespace):
+    try:
+        function = namespace['main']
+    except KeyError:
+        raise NameError("name 'main' is not defined") from None
+    value = function(**(options['main'].get('arguments') or {}))
+    if hasattr(value, '__await__'):
+        value = run(value)
+    results.put_final('@return', results.dumps(value))
+
+
+def failed(error):
+    """The program has ended with an exception."""
+    if calls:
+        tb = error.__traceback__
+        while tb is not None and not errors.is_theirs(
+                tb.tb_frame.f_code.co_filename):
+            tb = tb.tb_next
+        error.__traceback__ = tb
+    if results.is_of_run() and not isinstance(error, SystemExit):
+        results.put_final('@error', results.dumps(errors.describe(error)))
+
+
+def finish(namespace):
+    if not results.is_of_run():
+        return
+    figures.finish()
+    plots.finish(namespace)
+    frames.finish(namespace)
+    if options.get('variables'):
+        results.put_final('@variables', results.dumps(
+            variables.summarise(namespace)))

@@ -1,0 +1,6 @@
+# options: {"main": {}}
+# stdout: "x\n"
+import sys
+def main():
+    print('x')
+    sys.exit(0)

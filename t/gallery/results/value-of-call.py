@@ -1,0 +1,3 @@
+# stdout: "once\n"
+# options: {"last_value": true}
+print('once')
