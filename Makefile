@@ -63,6 +63,8 @@ C_BASE     := -std=gnu11 -DCODEEXEC_VERSION='"$(VERSION)"' \
               -DCODEEXEC_CONF='"$(CONFDIR)/codeexecd.conf"' -iquote sandbox
 BUILDER_CC := $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIE
 DAEMON_CC  := $(if $(SANITIZE),$(SAN) $(WARN) $(C_BASE) -fPIE,$(BUILDER_CC))
+NODE_CC     = $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIC -isystem $(dir $(NODE_API)) \
+              -DNODE_GYP_MODULE_NAME=codeexec
 PYTHON_CC   = $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIC $$(/usr/bin/python3-config --includes)
 LINK       := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
@@ -77,6 +79,8 @@ DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown keeper
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
 
+NODE_SRC    := sandbox/runtimes/node
+
 DAEMON_OBJ  := $(DAEMON_SRC:%=$(OBJ)/daemon/%.o)
 BUILDER_OBJ := $(BUILDER_SRC:%=$(OBJ)/builder/%.o)
 PYTHON_OBJ  := $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/python/%.o,$(wildcard $(PYTHON_SRC)/*.c)) \
@@ -84,6 +88,15 @@ PYTHON_OBJ  := $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/python/%.o,$(wildcard $(PYTHO
 PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/matplotlibrc \
     $(patsubst $(PYTHON_SRC)/%,$(BUILD)/python/%, \
       $(filter-out %/fontcache.py,$(wildcard $(PYTHON_SRC)/*.py)))
+
+
+# Node.js is built where there are headers of Node-API and libuv.
+NODE_API    := $(firstword $(wildcard /usr/include/node/node_api.h /usr/include/nodejs/src/node_api.h))
+NODE_UV     := $(firstword $(wildcard $(dir $(NODE_API))uv.h /usr/include/uv.h))
+NODE_OBJ    := $(patsubst $(NODE_SRC)/%.c,$(OBJ)/node/%.o,$(wildcard $(NODE_SRC)/*.c)) \
+               $(ZYGOTE_SRC:%=$(OBJ)/node/%.o)
+NODE_OUT    := $(if $(and $(NODE_API),$(NODE_UV)),$(BUILD)/node/codeexec.node \
+    $(patsubst $(NODE_SRC)/%,$(BUILD)/node/%,$(wildcard $(NODE_SRC)/*.js)),without-node)
 
 # nginx: Debian's with a dynamic module, or one built here
 MODULE := $(BUILD)/ngx_http_codeexec_module.so
@@ -114,10 +127,10 @@ TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
-.PHONY: all deps run start stop rootfs test asan check bench bench-images install clean help
+.PHONY: all without-node deps run start stop rootfs test asan check bench bench-images install clean help
 
-all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) ## build (the default; V=1 shows the commands)
-	@chmod -R a+rX $(BUILD)/python  # whatever the umask is: the runs read it
+all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) $(NODE_OUT) ## build (the default; V=1 shows the commands)
+	@chmod -R a+rX $(BUILD)/python $(wildcard $(BUILD)/node)  # whatever the umask is: the runs read it
 
 # One short line for each command, unless V=1
 Q   := $(if $(V),,@)
@@ -173,6 +186,16 @@ $(OBJ)/python/%.o: $(PYTHON_SRC)/%.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(PYTHON_CC) -Wno-missing-prototypes -MMD -MP -c -o $@ $<
 
+$(OBJ)/node/%.o: sandbox/%.c Makefile
+	$(call say,compile)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(NODE_CC) -MMD -MP -c -o $@ $<
+
+$(OBJ)/node/%.o: $(NODE_SRC)/%.c Makefile
+	$(call say,compile)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(NODE_CC) -MMD -MP -c -o $@ $<
+
 $(BUILD)/codeexecd: $(DAEMON_OBJ)
 	$(call say,link)
 	$(Q)$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(DAEMON_LIBS)
@@ -186,6 +209,18 @@ $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
 	$(call say,link)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^
+
+$(BUILD)/node/codeexec.node: $(NODE_OBJ)
+	$(call say,link)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^
+
+$(BUILD)/node/%.js: $(NODE_SRC)/%.js
+	$(call say,copy)
+	$(Q)install -D -m 644 $< $@
+
+without-node:
+	@echo '  without Node.js: there is no node_api.h (packages nodejs, libnode-dev, libuv1-dev)'
 
 $(BUILD)/python/%.py: $(PYTHON_SRC)/%.py
 	$(call say,copy)

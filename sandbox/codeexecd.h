@@ -112,6 +112,7 @@ struct tier_config {
 
 struct runtime_config {
 	char                *name;
+	const struct kind   *kind;
 	char                *interpreter;
 	struct tier_config   tier[TIERS_MAX];
 	unsigned             tiers;
@@ -140,6 +141,24 @@ extern struct config  config;
 
 /* Reads path into config; returns 0, or -1 after saying what is wrong. */
 int config_load(const char *path);
+
+
+/* kind.c: what is different from one interpreter to another */
+
+struct kind {
+	const char         *name;        /* its directory in the library, too */
+	const char *const  *options;     /* of the interpreter */
+	const char         *heap;        /* the one that ends in MB, or NULL */
+	const char         *script;      /* in the pen */
+	const char *const  *environment;
+};
+
+/* NULL if there is none of that name. */
+const struct kind  *kind_find(const char *name);
+
+/* Becomes the zygote of a tier; returns if that fails. */
+struct tier;
+void                kind_exec(const struct tier *tier);
 
 
 /* hierarchy.c */

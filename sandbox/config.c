@@ -193,6 +193,7 @@ static cfg_opt_t tier_options[] = {
 
 static cfg_opt_t runtime_options[] = {
 	CFG_STR("interpreter", NULL, CFGF_NODEFAULT),
+	CFG_STR("kind", NULL, CFGF_NODEFAULT),
 	CFG_SEC("tier", tier_options, CFGF_MULTI | CFGF_TITLE
 	                              | CFGF_NO_TITLE_DUPES),
 	CFG_END()
@@ -305,6 +306,23 @@ copy_tier(cfg_t *cfg, struct tier_config *tier)
 
 
 static int
+copy_kind(cfg_t *cfg, struct runtime_config *rt)
+{
+	const char  *name = cfg_getstr(cfg, "kind");
+
+	rt->kind = kind_find(name != NULL ? name : rt->name);
+
+	if (rt->kind == NULL) {
+		cfg_error(cfg, "runtime \"%s\" is of no \"kind\" that there is",
+		    rt->name);
+		return -1;
+	}
+
+	return 0;
+}
+
+
+static int
 copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 {
 	unsigned  i;
@@ -326,6 +344,10 @@ copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 	if (rt->tiers == 0 || rt->tiers > TIERS_MAX) {
 		cfg_error(cfg, "runtime \"%s\" must have 1 to %d tiers",
 		    rt->name, TIERS_MAX);
+		return -1;
+	}
+
+	if (copy_kind(cfg, rt) != 0) {
 		return -1;
 	}
 

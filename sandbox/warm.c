@@ -287,34 +287,11 @@ zygote_message(evutil_socket_t fd, short what, void *data)
 static void
 zygote_exec(void *data)
 {
-	char  *argv[NAMES_MAX + 8], **a;
-	char  *envp[] = {
-		(char *) "HOME=/home",
-		(char *) "LANG=C.UTF-8",
-		(char *) "PATH=/usr/bin:/bin",
-		(char *) "PYTHONNOUSERSITE=1",
-		(char *) "PYTHONSAFEPATH=1",
-		(char *) "TZ=UTC",
-		NULL
-	};
-	unsigned      i;
-	struct tier  *tier = data;
+	const struct tier  *tier = data;
 
-	a = argv;
-	*a++ = tier->runtime->config->interpreter;
-	*a++ = (char *) "-B";
-	*a++ = (char *) "-Xutf8";
-	*a++ = (char *) "/opt/codeexec/zygote.py";
+	kind_exec(tier);
 
-	for (i = 0; i < tier->config->preload.count; i++) {
-		*a++ = tier->config->preload.name[i];
-	}
-
-	*a = NULL;
-
-	(void) execve(argv[0], argv, envp);
-
-	fatal("execve(\"%s\")", argv[0]);
+	fatal("execve(\"%s\")", tier->runtime->config->interpreter);
 }
 
 

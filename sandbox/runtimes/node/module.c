@@ -1,0 +1,361 @@
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * The node side of the zygote, in Node-API and libuv.
+ *
+ *   zygote.js: require()   threads frozen
+ *              inspect()   after each module
+ *              serve()     when the loop comes round, with no JavaScript below:
+ *                          descriptors closed, zygote_serve()
+ *   in a run               descriptors made anew, prepare()
+ *                          lockdown_wait(), threads thawed
+ *                          begin(), the program, the loop, finish()
+ *
+ * The loop of a run is run from here, and not the one that node was in: what
+ * comes after that one would take the whole engine down bit by bit.
+ */
+
+#define NAPI_VERSION  8
+
+#include <node_api.h>
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "descriptors.h"
+#include "engine.h"
+#include "hygiene.h"
+#include "lockdown.h"
+#include "threads.h"
+#include "zygote.h"
+
+#define WHO_MAX  256
+
+static napi_env           env;        /* of the main thread */
+static napi_ref           runner;     /* the functions of runner.js */
+static uv_loop_t         *loop;
+static uv_idle_t          idle;
+static struct spawn_fork  request;    /* that this run was forked for */
+static bool               serving;
+
+
+/* Before a program is there, nothing may fail. */
+
+static void
+must(bool good)
+{
+	if (!good) {
+		_exit(126);
+	}
+}
+
+
+static void
+nothing(void)
+{
+	/* void */
+}
+
+static const struct zygote_hooks hooks = { nothing, nothing, nothing };
+
+
+static void
+failed(void)
+{
+	napi_value  error;
+
+	if (napi_get_and_clear_last_exception(env, &error) == napi_ok) {
+		(void) napi_fatal_exception(env, error);
+	}
+}
+
+
+/* As node calls what happens in its loop: what was put off with nextTick() and
+ * promises comes after it.  NULL is an exception, which has been seen to. */
+
+static napi_value
+call(napi_value function, size_t argc, const napi_value *argv)
+{
+	napi_value  global, result;
+
+	if (napi_get_global(env, &global) != napi_ok
+	    || napi_make_callback(env, NULL, global, function, argc, argv,
+	                          &result) != napi_ok)
+	{
+		failed();
+		return NULL;
+	}
+
+	return result;
+}
+
+
+static napi_value
+call_runner(const char *name, size_t argc, const napi_value *argv)
+{
+	napi_value  object, function;
+
+	if (napi_get_reference_value(env, runner, &object) != napi_ok
+	    || napi_get_named_property(env, object, name, &function)
+	        != napi_ok)
+	{
+		return NULL;
+	}
+
+	return call(function, argc, argv);
+}
+
+
+static napi_value
+read_text(int fd, uint32_t size)
+{
+	char        *text;
+	ssize_t      n;
+	uint32_t     got;
+	napi_value   value;
+
+	text = malloc((size_t) size + 1);
+	must(text != NULL);
+
+	for (got = 0; got < size; got += (uint32_t) n) {
+		n = read(fd, text + got, size - got);
+		must(n > 0);
+	}
+
+	must(napi_create_string_utf8(env, text, size, &value) == napi_ok);
+	free(text);
+
+	return value;
+}
+
+
+/* Returns the program as a function, or NULL when it is none. */
+
+static napi_value
+take_job(void)
+{
+	int               fd;
+	napi_value        argv[3], begun;
+	napi_valuetype    type;
+	struct spawn_job  job;
+
+	fd = lockdown_wait(&request, &job);
+
+	argv[0] = read_text(fd, job.code_size);
+	argv[1] = read_text(fd, job.vars_size);
+	argv[2] = read_text(fd, job.args_size);
+
+	(void) close(fd);
+
+	must(threads_thaw() == 0);
+
+	/* It has been the time of the zygote's last look. */
+
+	uv_update_time(loop);
+
+	begun = call_runner("begin", 3, argv);
+
+	return begun != NULL && napi_typeof(env, begun, &type) == napi_ok
+	    && type == napi_function ? begun : NULL;
+}
+
+
+static void
+keep_busy(uv_idle_t *handle)
+{
+	(void) handle;
+}
+
+
+/* What V8 wants done later does not keep the loop alive, but is done while it
+ * is. */
+
+static bool
+turn(void)
+{
+	(void) uv_run(loop, UV_RUN_DEFAULT);
+
+	(void) uv_idle_start(&idle, keep_busy);
+	(void) uv_run(loop, UV_RUN_NOWAIT);
+	(void) uv_idle_stop(&idle);
+
+	return uv_loop_alive(loop) != 0;
+}
+
+
+static int
+run_job(void)
+{
+	int32_t            code = 255;
+	napi_value         program, result;
+	napi_handle_scope  scope;
+
+	must(napi_open_handle_scope(env, &scope) == napi_ok);
+
+	(void) call_runner("prepare", 0, NULL);
+	program = take_job();
+
+	if (program != NULL && (result = call(program, 0, NULL)) != NULL) {
+		(void) call_runner("watch", 1, &result);
+	}
+
+	do {
+		while (turn()) {
+			/* void */
+		}
+
+		(void) call_runner("settle", 0, NULL);
+	} while (uv_loop_alive(loop));
+
+	result = call_runner("finish", 0, NULL);
+
+	if (result != NULL) {
+		(void) napi_get_value_int32(env, result, &code);
+	}
+
+	return code & 0xff;
+}
+
+
+/* From the loop, so that no JavaScript is below the program. */
+
+static void
+serve_now(uv_idle_t *handle)
+{
+	(void) uv_idle_stop(handle);
+
+	if (engine_share_heap() != 0) {
+		hygiene_refuse("node", "can't share its heap with runs");
+	}
+
+	/* What is left open is named by the one that inspects next. */
+
+	(void) descriptors_close();
+
+	zygote_serve(&hooks, &request);
+
+	must(descriptors_restore() == 0 && engine_seed() == 0);
+
+	_exit(run_job());
+}
+
+
+/* serve(runner): fork at codeexecd's request for ever, when the loop comes
+ * round; run its jobs in the runs. */
+
+static napi_value
+serve(napi_env e, napi_callback_info info)
+{
+	size_t      argc = 1;
+	napi_value  argv[1];
+
+	if (!serving
+	    && napi_get_cb_info(e, info, &argc, argv, NULL, NULL) == napi_ok
+	    && napi_create_reference(e, argv[0], 1, &runner) == napi_ok
+	    && napi_get_uv_event_loop(e, &loop) == napi_ok
+	    && uv_idle_init(loop, &idle) == 0)
+	{
+		env = e;
+		serving = true;
+		(void) uv_idle_start(&idle, serve_now);
+	}
+
+	return NULL;
+}
+
+
+/* inspect(who): exit, saying that it was who, if this process can't be forked.
+ * What node had open when it came here, runs do not inherit. */
+
+static napi_value
+inspect(napi_env e, napi_callback_info info)
+{
+	char               who[WHO_MAX];
+	size_t             argc = 1, length;
+	napi_value         argv[1];
+	const char        *why;
+	static int         own[64];
+	static unsigned    n;
+	const int         *list;
+
+	if (napi_get_cb_info(e, info, &argc, argv, NULL, NULL) != napi_ok
+	    || napi_get_value_string_utf8(e, argv[0], who, sizeof(who),
+	                                  &length) != napi_ok)
+	{
+		return NULL;
+	}
+
+	if (n == 0) {
+		list = descriptors_list(&n);
+		(void) memcpy(own, list, n * sizeof(*own));
+	}
+
+	why = hygiene_inspect(own, n);
+	if (why != NULL) {
+		hygiene_refuse(who, why);
+	}
+
+	return NULL;
+}
+
+
+/* exit(code): at once. */
+
+static napi_value
+exit_now(napi_env e, napi_callback_info info)
+{
+	size_t      argc = 1;
+	int32_t     code = 255;
+	napi_value  argv[1];
+
+	if (napi_get_cb_info(e, info, &argc, argv, NULL, NULL) == napi_ok) {
+		(void) napi_get_value_int32(e, argv[0], &code);
+	}
+
+	_exit(code & 0xff);
+}
+
+
+/* A second one, of a program that loads this file, gets nothing. */
+
+static napi_value
+init(napi_env e, napi_value exports)
+{
+	size_t                          i;
+	napi_value                      function;
+	static const struct {
+		const char     *name;
+		napi_callback   function;
+	} functions[] = {
+		{ "exit", exit_now }, { "inspect", inspect }, { "serve", serve }
+	};
+
+	if (serving) {
+		return exports;
+	}
+
+	if (threads_freeze() != 0) {
+		hygiene_refuse("node", "has threads that never wait");
+	}
+
+	for (i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		if (napi_create_function(e, functions[i].name,
+		                         NAPI_AUTO_LENGTH,
+		                         functions[i].function, NULL,
+		                         &function) != napi_ok
+		    || napi_set_named_property(e, exports,
+		                               functions[i].name, function)
+		        != napi_ok)
+		{
+			return NULL;
+		}
+	}
+
+	return exports;
+}
+
+NAPI_MODULE(codeexec, init)

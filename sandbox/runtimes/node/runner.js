@@ -1,0 +1,266 @@
+// Copyright (C) The codeexec authors.
+//
+// One run: the user's program as the main module, with the manners of a
+// script.
+//
+// codeexec.node calls prepare(), begin(), watch(), settle() and finish(), and
+// the program by itself, so that no frame of this file is below it.
+//
+// Everything here runs inside the jail, next to user code that may have
+// changed any of it: nothing that codeexecd relies on is decided here.
+
+'use strict';
+
+const fs = require('fs');
+const Module = require('module');
+const util = require('util');
+const vm = require('vm');
+const { Writable } = require('stream');
+const { pathToFileURL } = require('url');
+
+const HOME = '/home/user';
+
+const SCRIPT = HOME + '/main.js';
+
+const MODULE = HOME + '/main.mjs';
+
+const ENVIRONMENT = {
+  HOME,
+  LANG: 'C.UTF-8',
+  LOGNAME: 'user',
+  NODE_PATH: '/usr/local/lib/node_modules:/usr/lib/node_modules:'
+    + '/usr/share/nodejs',
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  TMPDIR: '/tmp',
+  TZ: 'UTC',
+  USER: 'user',
+};
+
+const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
+
+// What V8 says of a script that is a module; of "await" it says many things.
+const IS_MODULE = new RegExp('^(?:Cannot use import statement outside a module'
+  + "|Unexpected token 'export'"
+  + "|Cannot use 'import\\.meta' outside a module)$");
+
+let main;       // the program's module
+let required;   // its require()
+let result;     // what it returned
+let isModule;
+
+
+function importFor(specifier) {
+  return import(/^\.{0,2}\//.test(specifier)
+    ? pathToFileURL(new URL(specifier, pathToFileURL(SCRIPT)).pathname)
+    : specifier);
+}
+
+const OPTIONS = {
+  filename: SCRIPT,
+  importModuleDynamically:
+    vm.constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER ?? importFor,
+};
+
+
+// A function, and its first line is the program's first line.  As an async one
+// it has "await"; that is a wrapper whose width is subtracted.
+function compile(source) {
+  return vm.compileFunction(source, PARAMETERS, OPTIONS);
+}
+
+function compileAsync(source) {
+  const head = `(async function (${PARAMETERS.join(', ')}) { `;
+  return vm.runInThisContext(`${head}${source}\n})`,
+    { ...OPTIONS, columnOffset: -head.length });
+}
+
+
+// A syntax error has frames of what compiles below it: ours and node's.
+function withoutFrames(error) {
+  if (typeof error?.stack === 'string') {
+    error.stack = error.stack.replace(/(?:\n {4}at [^\n]*)+$/, '');
+  }
+  return error;
+}
+
+
+function load(source) {
+  try {
+    return compile(source);
+  } catch (error) {
+    if (error instanceof SyntaxError && IS_MODULE.test(error.message)) {
+      return null;
+    }
+    if (error instanceof SyntaxError && /\bawait\b/.test(source)) {
+      try {
+        return compileAsync(source);
+      } catch (other) {
+        if (other instanceof SyntaxError && IS_MODULE.test(other.message)) {
+          return null;
+        }
+      }
+    }
+    throw withoutFrames(error);
+  }
+}
+
+
+// The frames at the end that are node's own say nothing about the program.
+function trim(error) {
+  const stack = util.types.isNativeError(error) ? error.stack : null;
+  if (typeof stack === 'string') {
+    error.stack = stack.replace(
+      /(?:\n {4}at (?:[^\n]*\()?node:internal[^\n]*)+$/, '');
+  }
+}
+
+
+function setGlobals(variables) {
+  for (const [name, value] of Object.entries(variables)) {
+    Object.defineProperty(globalThis, name,
+      { value, writable: true, enumerable: true, configurable: true });
+  }
+}
+
+
+function makeMain(filename) {
+  main = new Module('.', null);
+  main.filename = filename;
+  main.paths = Module._nodeModulePaths(HOME);
+  Module._cache[filename] = main;
+  process.mainModule = main;
+  required = Module.createRequire(filename);
+  main.require = required;
+}
+
+
+// In the zygote: what every run has in common.
+exports.setUp = (native) => {
+  for (const name of Object.keys(process.env)) {
+    delete process.env[name];
+  }
+  Object.assign(process.env, ENVIRONMENT);
+  Module._initPaths();
+
+  process.title = 'node';
+  process.argv0 = 'node';
+  process.execArgv = [];
+
+  // Node's takes the whole engine down before it exits.
+  process.reallyExit = native.exit;
+
+  const caught = process._fatalException;
+  process._fatalException = (error, fromPromise) => {
+    try {
+      trim(error);
+    } catch {
+      // It is as the program made it.
+    }
+    return caught(error, fromPromise);
+  };
+
+  makeMain(SCRIPT);
+};
+
+exports.require = (name) => required(name);
+
+
+// In the zygote, when nothing of it is needed any more by name.
+exports.forget = () => {
+  for (const name of Object.keys(Module._cache)) {
+    if (name !== SCRIPT && name.startsWith(__dirname)) {
+      delete Module._cache[name];
+    }
+  }
+};
+
+
+const REHEARSAL = `
+  const text = (value) => util.inspect(value) + util.format('%s %d', 'a', 1);
+  class A { constructor() { this.x = [1, 'a', new Map([[1, 2]])]; } }
+  text(new A());
+  setTimeout(() => {}, 0);
+  setImmediate(() => {});
+  process.nextTick(() => {});
+  Promise.resolve(1).then((x) => x);
+  (async () => { await null; })();
+  try { null.x; } catch (error) { text(error); }
+  new console.Console(stream).log('%s', 'text', { a: 1 }, [1, 2]);
+  require('fs').writeFileSync('/dev/null', 'text');
+`;
+
+// In the zygote, too: what is used for the first time is compiled, and that
+// costs more than using it.  Then done().
+exports.rehearse = (done) => {
+  const stream = new Writable({ write: (chunk, encoding, next) => next() });
+  vm.compileFunction(REHEARSAL, [...PARAMETERS, 'stream', 'util'], OPTIONS)(
+    main.exports, required, main, SCRIPT, HOME, stream, util);
+  try {
+    load('= = =');
+  } catch (error) {
+    util.inspect(error);
+  }
+  setTimeout(done, 5);
+};
+
+
+// In a run that waits for its job: a forked process pays for each page that
+// it writes to first, and the parked one shall pay, not the one that is
+// waited for.
+exports.prepare = () => {
+  Object.defineProperty(process, 'pid', { value: Number(
+    fs.readlinkSync('/proc/self')), writable: false, enumerable: true,
+    configurable: true });
+  process.stdout;
+  process.stderr;
+  compile('const x = { text: `${1}` }; return x;')();
+  Math.random();
+};
+
+
+// The program as a function without parameters.
+exports.begin = (source, variables, parameters) => {
+  const program = load(source.replace(/^\ufeff/, ''));
+  const filename = program !== null ? SCRIPT : MODULE;
+
+  isModule = program === null || program.constructor !== Function;
+  process.argv = [process.execPath, filename,
+    ...parameters ? JSON.parse(parameters) : []];
+  setGlobals(variables ? JSON.parse(variables) : {});
+
+  // Workers and children are often started with the program's own file.
+  fs.writeFileSync(filename, source);
+
+  if (program === null) {
+    delete Module._cache[SCRIPT];
+    process.mainModule = undefined;
+    return () => import(pathToFileURL(MODULE));
+  }
+  return program.bind(main.exports, main.exports, required, main, SCRIPT,
+    HOME);
+};
+
+
+exports.watch = (value) => {
+  main.loaded = true;
+  result = value;
+};
+
+
+// The loop has nothing left to do; it may get something.
+exports.settle = () => {
+  process.emit('beforeExit', process.exitCode || 0);
+};
+
+
+// Returns the exit code.
+exports.finish = () => {
+  if (isModule && util.types.isPromise(result)
+      && /^Promise \{\s*<pending>/.test(util.inspect(result))) {
+    process.exitCode ??= 13;
+    fs.writeSync(2, 'Warning: Detected unsettled top-level await\n');
+  }
+  process._exiting = true;
+  process.emit('exit', process.exitCode || 0);
+  return Number(process.exitCode || 0) | 0;
+};
