@@ -20,7 +20,6 @@
 #include "descriptors.h"
 #include "spawn.h"
 
-#define DESCRIPTORS_MAX  64
 #define INTERESTS_MAX    8
 #define CONTENT_MAX      16
 
@@ -60,7 +59,7 @@ descriptors_list(unsigned *n)
 	while (dir != NULL && (d = readdir(dir)) != NULL) {
 		fd = d->d_name[0] == '.' ? -1 : atoi(d->d_name);
 
-		if (fd > SPAWN_CONTROL_FD && fd != dirfd(dir)
+		if (fd > SPAWN_FILTER_FD && fd != dirfd(dir)
 		    && *n < DESCRIPTORS_MAX)
 		{
 			numbers[(*n)++] = fd;
@@ -212,7 +211,7 @@ descriptors_close(void)
 static int
 top(void)
 {
-	int       fd = SPAWN_CONTROL_FD;
+	int       fd = SPAWN_FILTER_FD;
 	unsigned  i;
 
 	for (i = 0; i < count; i++) {

@@ -12,8 +12,9 @@
 #ifndef CODEEXEC_NODE_DESCRIPTORS_H
 #define CODEEXEC_NODE_DESCRIPTORS_H
 
-/* Those above SPAWN_CONTROL_FD that are there now, for hygiene_inspect(): a
- * list and its length. */
+#define DESCRIPTORS_MAX  64
+
+/* Those above SPAWN_FILTER_FD that are there now: a list and its length. */
 const int *descriptors_list(unsigned *n);
 
 /*

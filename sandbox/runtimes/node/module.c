@@ -278,7 +278,7 @@ inspect(napi_env e, napi_callback_info info)
 	size_t             argc = 1, length;
 	napi_value         argv[1];
 	const char        *why;
-	static int         own[64];
+	static int         own[DESCRIPTORS_MAX + 1];
 	static unsigned    n;
 	const int         *list;
 
@@ -292,6 +292,7 @@ inspect(napi_env e, napi_callback_info info)
 	if (n == 0) {
 		list = descriptors_list(&n);
 		(void) memcpy(own, list, n * sizeof(*own));
+		own[n++] = SPAWN_FILTER_FD;
 	}
 
 	why = hygiene_inspect(own, n);

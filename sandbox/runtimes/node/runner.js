@@ -143,7 +143,6 @@ exports.setUp = (native) => {
   Module._initPaths();
 
   process.title = 'node';
-  process.argv0 = 'node';
   process.execArgv = [];
 
   // Node's takes the whole engine down before it exits.

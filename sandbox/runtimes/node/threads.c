@@ -24,6 +24,7 @@
 
 #define THREADS_MAX  16
 #define PATIENCE_MS  5000
+#define FRAME_MAX    4096   /* of the handler, and a multiple of 16 */
 
 /* Libc's own signal for changes of uid, in all threads: no thread can block
  * it, and libc has installed a handler that shows how one is left. */
@@ -47,7 +48,7 @@ static struct thread {
 	void        *tls;
 	void        *robust;        /* list of mutexes */
 	size_t       robust_size;
-	char        *stack;         /* that is free below the handler's */
+	char        *stack;         /* below the handler's frame */
 	sigjmp_buf   context;
 } threads[THREADS_MAX];
 
@@ -60,7 +61,6 @@ static unsigned  count;
 static void
 freeze(int sig, siginfo_t *info, void *context)
 {
-	char            room[8192];
 	unsigned        i;
 	struct thread  *t;
 
@@ -78,7 +78,7 @@ freeze(int sig, siginfo_t *info, void *context)
 
 	t = &threads[i];
 	t->tls = __builtin_thread_pointer();
-	t->stack = room + sizeof(room);
+	t->stack = (char *) __builtin_frame_address(0) - FRAME_MAX;
 
 	if (prctl(PR_GET_TID_ADDRESS, &t->tid_address) != 0
 	    || syscall(SYS_get_robust_list, 0, &t->robust, &t->robust_size)

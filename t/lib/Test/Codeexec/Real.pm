@@ -52,7 +52,13 @@ sub real_conf ($class, %arg) {
 		when => [qw/numpy pandas matplotlib scipy/],
 	} if $arg{science};
 
-	return { runtime => { python => { tier => \%tier } },
+	# node => 1 adds Node.js.
+
+	my $node = { kind => 'node', interpreter => '/usr/bin/node',
+		tier => { base => { spare => $arg{spare} // 2 } } };
+
+	return { runtime => { python => { tier => \%tier },
+			$arg{node} ? (nodejs => $node) : () },
 		%{ $arg{conf} // {} } };
 }
 
