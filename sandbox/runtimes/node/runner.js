@@ -186,20 +186,30 @@ const REHEARSAL = `
   try { null.x; } catch (error) { text(error); }
   new console.Console(stream).log('%s', 'text', { a: 1 }, [1, 2]);
   require('fs').writeFileSync('/dev/null', 'text');
+  import('node:fs').then(() => setTimeout(done, 5));
 `;
 
 // In the zygote, too: what is used for the first time is compiled, and that
 // costs more than using it.  Then done().
 exports.rehearse = (done) => {
   const stream = new Writable({ write: (chunk, encoding, next) => next() });
-  vm.compileFunction(REHEARSAL, [...PARAMETERS, 'stream', 'util'], OPTIONS)(
-    main.exports, required, main, SCRIPT, HOME, stream, util);
+  const { emitWarning } = process;
+
+  // That import() works in a function is experimental for some versions, and
+  // said once.
+  process.emitWarning = () => {};
+
+  vm.compileFunction(REHEARSAL, [...PARAMETERS, 'stream', 'util', 'done'],
+    OPTIONS)(main.exports, required, main, SCRIPT, HOME, stream, util, () => {
+    process.emitWarning = emitWarning;
+    setImmediate(done);
+  });
+
   try {
     load('= = =');
   } catch (error) {
     util.inspect(error);
   }
-  setTimeout(done, 5);
 };
 
 
