@@ -37,6 +37,7 @@
 
 static napi_env           env;        /* of the main thread */
 static napi_ref           runner;     /* the functions of runner.js */
+static napi_ref           process;    /* what programs call so */
 static uv_loop_t         *loop;
 static uv_idle_t          idle;
 static struct spawn_fork  request;    /* that this run was forked for */
@@ -78,13 +79,13 @@ failed(void)
  * promises comes after it.  NULL is an exception, which has been seen to. */
 
 static napi_value
-call(napi_value function, size_t argc, const napi_value *argv)
+call(napi_value object, napi_value function, size_t argc,
+    const napi_value *argv)
 {
-	napi_value  global, result;
+	napi_value  result;
 
-	if (napi_get_global(env, &global) != napi_ok
-	    || napi_make_callback(env, NULL, global, function, argc, argv,
-	                          &result) != napi_ok)
+	if (napi_make_callback(env, NULL, object, function, argc, argv,
+	                       &result) != napi_ok)
 	{
 		failed();
 		return NULL;
@@ -95,18 +96,61 @@ call(napi_value function, size_t argc, const napi_value *argv)
 
 
 static napi_value
-call_runner(const char *name, size_t argc, const napi_value *argv)
+call_method(napi_ref of, const char *name, size_t argc,
+    const napi_value *argv)
 {
 	napi_value  object, function;
 
-	if (napi_get_reference_value(env, runner, &object) != napi_ok
+	if (napi_get_reference_value(env, of, &object) != napi_ok
 	    || napi_get_named_property(env, object, name, &function)
 	        != napi_ok)
 	{
+		failed();
 		return NULL;
 	}
 
-	return call(function, argc, argv);
+	return call(object, function, argc, argv);
+}
+
+
+/* process.exitCode, if that is set. */
+
+static int32_t
+exit_code(void)
+{
+	int32_t         code = 0;
+	napi_value      object, value;
+	napi_valuetype  type;
+
+	if (napi_get_reference_value(env, process, &object) != napi_ok
+	    || napi_get_named_property(env, object, "exitCode", &value)
+	        != napi_ok
+	    || napi_typeof(env, value, &type) != napi_ok
+	    || (type == napi_string
+	        && napi_coerce_to_number(env, value, &value) != napi_ok))
+	{
+		failed();
+		return 1;
+	}
+
+	(void) napi_get_value_int32(env, value, &code);
+
+	return code;
+}
+
+
+/* process.emit(event, code), with nothing below it. */
+
+static void
+emit(const char *event)
+{
+	napi_value  argv[2];
+
+	must(napi_create_string_utf8(env, event, NAPI_AUTO_LENGTH, &argv[0])
+	        == napi_ok
+	    && napi_create_int32(env, exit_code(), &argv[1]) == napi_ok);
+
+	(void) call_method(process, "emit", 2, argv);
 }
 
 
@@ -157,7 +201,7 @@ take_job(void)
 
 	uv_update_time(loop);
 
-	begun = call_runner("begin", 3, argv);
+	begun = call_method(runner, "begin", 3, argv);
 
 	return begun != NULL && napi_typeof(env, begun, &type) == napi_ok
 	    && type == napi_function ? begun : NULL;
@@ -190,17 +234,19 @@ turn(void)
 static int
 run_job(void)
 {
-	int32_t            code = 255;
-	napi_value         program, result;
+	napi_value         global, program, result;
 	napi_handle_scope  scope;
 
-	must(napi_open_handle_scope(env, &scope) == napi_ok);
+	must(napi_open_handle_scope(env, &scope) == napi_ok
+	    && napi_get_global(env, &global) == napi_ok);
 
-	(void) call_runner("prepare", 0, NULL);
+	(void) call_method(runner, "prepare", 0, NULL);
 	program = take_job();
 
-	if (program != NULL && (result = call(program, 0, NULL)) != NULL) {
-		(void) call_runner("watch", 1, &result);
+	if (program != NULL
+	    && (result = call(global, program, 0, NULL)) != NULL)
+	{
+		(void) call_method(runner, "watch", 1, &result);
 	}
 
 	do {
@@ -208,16 +254,13 @@ run_job(void)
 			/* void */
 		}
 
-		(void) call_runner("settle", 0, NULL);
+		emit("beforeExit");
 	} while (uv_loop_alive(loop));
 
-	result = call_runner("finish", 0, NULL);
+	(void) call_method(runner, "finish", 0, NULL);
+	emit("exit");
 
-	if (result != NULL) {
-		(void) napi_get_value_int32(env, result, &code);
-	}
-
-	return code & 0xff;
+	return exit_code() & 0xff;
 }
 
 
@@ -244,18 +287,19 @@ serve_now(uv_idle_t *handle)
 }
 
 
-/* serve(runner): fork at codeexecd's request for ever, when the loop comes
+/* serve(runner, process): fork at codeexecd's request for ever, when the loop comes
  * round; run its jobs in the runs. */
 
 static napi_value
 serve(napi_env e, napi_callback_info info)
 {
-	size_t      argc = 1;
-	napi_value  argv[1];
+	size_t      argc = 2;
+	napi_value  argv[2];
 
 	if (!serving
 	    && napi_get_cb_info(e, info, &argc, argv, NULL, NULL) == napi_ok
 	    && napi_create_reference(e, argv[0], 1, &runner) == napi_ok
+	    && napi_create_reference(e, argv[1], 1, &process) == napi_ok
 	    && napi_get_uv_event_loop(e, &loop) == napi_ok
 	    && uv_idle_init(loop, &idle) == 0)
 	{

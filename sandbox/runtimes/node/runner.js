@@ -3,8 +3,8 @@
 // One run: the user's program as the main module, with the manners of a
 // script.
 //
-// codeexec.node calls prepare(), begin(), watch(), settle() and finish(), and
-// the program by itself, so that no frame of this file is below it.
+// codeexec.node calls prepare(), begin(), watch() and finish(), and the program
+// by itself, so that no frame of this file is below it.
 //
 // Everything here runs inside the jail, next to user code that may have
 // changed any of it: nothing that codeexecd relies on is decided here.
@@ -14,9 +14,13 @@
 const fs = require('fs');
 const Module = require('module');
 const util = require('util');
+const v8 = require('v8');
 const vm = require('vm');
 const { Writable } = require('stream');
 const { pathToFileURL } = require('url');
+
+// A program may take the global one away.
+const { process } = globalThis;
 
 const HOME = '/home/user';
 
@@ -75,11 +79,10 @@ function compileAsync(source) {
 }
 
 
-// A syntax error has frames of what compiles below it: ours and node's.
+// A syntax error has frames of ours, since we compile.
 function withoutFrames(error) {
-  if (typeof error?.stack === 'string') {
-    error.stack = error.stack.replace(/(?:\n {4}at [^\n]*)+$/, '');
-  }
+  error.stack = error.stack.split('\n').filter((line) =>
+    !line.includes(__dirname)).join('\n');
   return error;
 }
 
@@ -100,7 +103,7 @@ function load(source) {
         }
       }
     }
-    throw withoutFrames(error);
+    throw error;
   }
 }
 
@@ -144,6 +147,10 @@ exports.setUp = (native) => {
 
   process.title = 'node';
   process.execArgv = [];
+
+  // The main thread has its limit; without this, all workers would have the
+  // same one, whatever limits a program sets them.
+  v8.setFlagsFromString('--max-old-space-size=0');
 
   // Node's takes the whole engine down before it exits.
   process.reallyExit = native.exit;
@@ -228,7 +235,7 @@ exports.prepare = () => {
 
 
 // The program as a function without parameters.
-exports.begin = (source, variables, parameters) => {
+function begin(source, variables, parameters) {
   const program = load(source.replace(/^\ufeff/, ''));
   const filename = program !== null ? SCRIPT : MODULE;
 
@@ -247,6 +254,14 @@ exports.begin = (source, variables, parameters) => {
   }
   return program.bind(main.exports, main.exports, required, main, SCRIPT,
     HOME);
+}
+
+exports.begin = (...job) => {
+  try {
+    return begin(...job);
+  } catch (error) {
+    throw withoutFrames(error);
+  }
 };
 
 
@@ -256,13 +271,7 @@ exports.watch = (value) => {
 };
 
 
-// The loop has nothing left to do; it may get something.
-exports.settle = () => {
-  process.emit('beforeExit', process.exitCode || 0);
-};
-
-
-// Returns the exit code.
+// The loop has nothing left to do; "exit" comes next.
 exports.finish = () => {
   if (isModule && util.types.isPromise(result)
       && /^Promise \{\s*<pending>/.test(util.inspect(result))) {
@@ -270,6 +279,4 @@ exports.finish = () => {
     fs.writeSync(2, 'Warning: Detected unsettled top-level await\n');
   }
   process._exiting = true;
-  process.emit('exit', process.exitCode || 0);
-  return Number(process.exitCode || 0) | 0;
 };

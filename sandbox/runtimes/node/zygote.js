@@ -38,5 +38,5 @@ for (const name of process.argv.slice(2)) {
 runner.rehearse(() => {
   process.removeAllListeners('uncaughtException');
   runner.forget();
-  native.serve(runner);
+  native.serve(runner, process);
 });
