@@ -18,12 +18,18 @@ RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib
 TEST_DEPS  := perl cppcheck openssl postgresql
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
+NODE_DEPS   = $(if $(filter-out 0,$(NODE)),nodejs $(if $(NODE_API),,libnode-dev libuv1-dev))
 ROOTFS_DEPS := python3 util-linux mmdebstrap $(if $(SQUASHFS),squashfs-tools)
+
+# Headers of Node-API and libuv, if there are any
+NODE_API   := $(firstword $(wildcard /usr/include/node/node_api.h /usr/include/nodejs/src/node_api.h))
+NODE_UV    := $(firstword $(wildcard $(dir $(NODE_API))uv.h /usr/include/uv.h))
 
 # Where things are run from and installed to
 HOST       ?= 127.0.0.1
 PORT       ?= 8080
 DB         ?= 0
+NODE       ?= 0
 ROOTFS     ?= build/rootfs
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
@@ -90,9 +96,7 @@ PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/matp
       $(filter-out %/fontcache.py,$(wildcard $(PYTHON_SRC)/*.py)))
 
 
-# Node.js is built where there are headers of Node-API and libuv.
-NODE_API    := $(firstword $(wildcard /usr/include/node/node_api.h /usr/include/nodejs/src/node_api.h))
-NODE_UV     := $(firstword $(wildcard $(dir $(NODE_API))uv.h /usr/include/uv.h))
+# Node.js is built where its headers are.
 NODE_OBJ    := $(patsubst $(NODE_SRC)/%.c,$(OBJ)/node/%.o,$(wildcard $(NODE_SRC)/*.c)) \
                $(ZYGOTE_SRC:%=$(OBJ)/node/%.o)
 NODE_OUT    := $(if $(and $(NODE_API),$(NODE_UV)),$(BUILD)/node/codeexec.node \
@@ -220,7 +224,7 @@ $(BUILD)/node/%.js: $(NODE_SRC)/%.js
 	$(Q)install -D -m 644 $< $@
 
 without-node:
-	@echo '  without Node.js: there is no node_api.h (packages nodejs, libnode-dev, libuv1-dev)'
+	@echo '  without Node.js, whose headers are not here (packages libnode-dev, libuv1-dev)'
 
 $(BUILD)/python/%.py: $(PYTHON_SRC)/%.py
 	$(call say,copy)
@@ -234,11 +238,11 @@ $(BUILD)/python/matplotlib/matplotlibrc: $(PYTHON_SRC)/fontcache.py
 
 # ------------------------------------------------------------------- running
 
-deps: ## install what is missing of the Debian packages
-	@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS)
+deps: ## install what is missing of the Debian packages (NODE=1: Node.js, too)
+	@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS) $(NODE_DEPS)
 
 # run, start and test build only after their packages are there
-built = +@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(1) && $(MAKE) --no-print-directory all
+built = +@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(NODE_DEPS) $(1) && $(MAKE) --no-print-directory all
 
 run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1, DB=1 with PostgreSQL)
 	$(call built,$(DB_DEPS))
@@ -306,6 +310,7 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
 	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
+	[ ! -d $(BUILD)/node ] || cp -R $(BUILD)/node $(DESTDIR)$(LIBDIR)
 	install -m 644 sandbox/rootfs/*.py $(DESTDIR)$(LIBDIR)/rootfs
 	install -m 755 sandbox/rootfs/codeexec-rootfs $(DESTDIR)$(LIBDIR)/rootfs
 	ln -sfn $(LIBDIR)/rootfs/codeexec-rootfs $(DESTDIR)$(SBINDIR)
