@@ -271,8 +271,8 @@ serve_now(uv_idle_t *handle)
 {
 	(void) uv_idle_stop(handle);
 
-	if (engine_share_heap() != 0) {
-		hygiene_refuse("node", "can't share its heap with runs");
+	if (engine_huge_text() != 0 || engine_share_heap() != 0) {
+		hygiene_refuse("node", "can't share its memory with runs");
 	}
 
 	/* What is left open is named by the one that inspects next. */
