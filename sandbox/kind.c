@@ -25,7 +25,7 @@ static const char *const python_environment[] = {
  * and does its work itself. */
 
 static const char *const node_options[] = {
-	"--single-threaded", "--v8-pool-size=0", NULL
+	"--single-threaded", "--v8-pool-size=0", "--no-flush-bytecode", NULL
 };
 
 static const char *const node_environment[] = {

@@ -16,7 +16,6 @@ const Module = require('module');
 const util = require('util');
 const v8 = require('v8');
 const vm = require('vm');
-const { Writable } = require('stream');
 const { pathToFileURL } = require('url');
 
 // A program may take the global one away.
@@ -171,52 +170,53 @@ exports.setUp = (native) => {
 exports.require = (name) => required(name);
 
 
-// In the zygote, when nothing of it is needed any more by name.
-exports.forget = () => {
-  for (const name of Object.keys(Module._cache)) {
-    if (name !== SCRIPT && name.startsWith(__dirname)) {
-      delete Module._cache[name];
-    }
-  }
-};
-
-
 const REHEARSAL = `
-  const text = (value) => util.inspect(value) + util.format('%s %d', 'a', 1);
   class A { constructor() { this.x = [1, 'a', new Map([[1, 2]])]; } }
-  text(new A());
+  console.log('%s', 'text', { a: 1 }, [1, 2], new A());
+  console.error(new Error('text'));
   setTimeout(() => {}, 0);
   setImmediate(() => {});
   process.nextTick(() => {});
   Promise.resolve(1).then((x) => x);
   (async () => { await null; })();
-  try { null.x; } catch (error) { text(error); }
-  new console.Console(stream).log('%s', 'text', { a: 1 }, [1, 2]);
+  try { null.x; } catch (error) { error.stack; }
   require('fs').writeFileSync('/dev/null', 'text');
   import('node:fs').then(() => setTimeout(done, 5));
 `;
 
 // In the zygote, too: what is used for the first time is compiled, and that
-// costs more than using it.  Then done().
-exports.rehearse = (done) => {
-  const stream = new Writable({ write: (chunk, encoding, next) => next() });
+// costs more than using it.  The streams stay, on descriptors 1 and 2.  Then
+// done().
+exports.rehearse = (native, done) => {
   const { emitWarning } = process;
 
   // That import() works in a function is experimental for some versions, and
   // said once.
   process.emitWarning = () => {};
 
-  vm.compileFunction(REHEARSAL, [...PARAMETERS, 'stream', 'util', 'done'],
-    OPTIONS)(main.exports, required, main, SCRIPT, HOME, stream, util, () => {
+  native.lend(() => vm.compileFunction(REHEARSAL, [...PARAMETERS, 'done'],
+    OPTIONS)(main.exports, required, main, SCRIPT, HOME, () => {
     process.emitWarning = emitWarning;
     setImmediate(done);
-  });
+  }));
 
   try {
     load('= = =');
-  } catch (error) {
-    util.inspect(error);
+  } catch {
+    // It is none.
   }
+};
+
+// In the zygote, at last: nothing is left of what it did, not even by name.
+exports.forget = () => {
+  for (const name of Object.keys(Module._cache)) {
+    if (name !== SCRIPT && name.startsWith(__dirname)) {
+      delete Module._cache[name];
+    }
+  }
+  v8.setFlagsFromString('--expose-gc');
+  vm.runInNewContext('gc')();
+  v8.setFlagsFromString('--no-expose-gc');
 };
 
 
@@ -227,8 +227,6 @@ exports.prepare = () => {
   Object.defineProperty(process, 'pid', { value: Number(
     fs.readlinkSync('/proc/self')), writable: false, enumerable: true,
     configurable: true });
-  process.stdout;
-  process.stderr;
   compile('const x = { text: `${1}` }; return x;')();
   Math.random();
 };

@@ -35,7 +35,7 @@ for (const name of process.argv.slice(2)) {
   native.inspect(`preload "${name}"`);
 }
 
-runner.rehearse(() => {
+runner.rehearse(native, () => {
   process.removeAllListeners('uncaughtException');
   runner.forget();
   native.serve(runner, process);
