@@ -22,10 +22,12 @@ static const char *const python_environment[] = {
 };
 
 /* Threads that V8 works in would not survive a fork: it has as few as it can,
- * and does its work itself. */
+ * and does its work itself.  The last one lets a program that is compiled from
+ * memory have import(), in versions before 20. */
 
 static const char *const node_options[] = {
-	"--single-threaded", "--v8-pool-size=0", "--no-flush-bytecode", NULL
+	"--single-threaded", "--v8-pool-size=0", "--no-flush-bytecode",
+	"--experimental-vm-modules", NULL
 };
 
 static const char *const node_environment[] = {

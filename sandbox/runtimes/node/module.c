@@ -288,8 +288,8 @@ serve_now(uv_idle_t *handle)
 }
 
 
-/* serve(runner, process): fork at codeexecd's request for ever, when the loop comes
- * round; run its jobs in the runs. */
+/* serve(runner, process): fork at codeexecd's request for ever, when the loop
+ * comes round; run its jobs in the runs. */
 
 static napi_value
 serve(napi_env e, napi_callback_info info)

@@ -52,10 +52,19 @@ let result;     // what it returned
 let isModule;
 
 
+// For a node without that constant: from where the program is, and not this.
 function importFor(specifier) {
-  return import(/^\.{0,2}\//.test(specifier)
-    ? pathToFileURL(new URL(specifier, pathToFileURL(SCRIPT)).pathname)
-    : specifier);
+  if (/^\.{0,2}\//.test(specifier)) {
+    return import(new URL(specifier, pathToFileURL(SCRIPT)));
+  }
+  if (!Module.builtinModules.includes(specifier) && !/^\w+:/.test(specifier)) {
+    try {
+      return import(pathToFileURL(required.resolve(specifier)));
+    } catch {
+      // It is for import only, or not there.
+    }
+  }
+  return import(specifier);
 }
 
 const OPTIONS = {

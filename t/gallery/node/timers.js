@@ -1,7 +1,7 @@
 const order = [];
-setTimeout(() => order.push('b'), 20);
-setTimeout(() => order.push('a'), 5);
-const i = setInterval(() => { order.push('i'); if (order.length > 4) clearInterval(i); }, 30);
+setTimeout(() => order.push('b'), 160);
+setTimeout(() => order.push('a'), 80);
+const i = setInterval(() => { order.push('i'); if (order.length > 4) clearInterval(i); }, 220);
 setImmediate(() => order.push('now'));
 process.on('exit', () => console.log(order.join(' ')));
 //= now a b i i
