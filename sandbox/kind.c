@@ -58,13 +58,18 @@ kind_find(const char *name)
 }
 
 
-/* The rest of a run's memory is for what is not on its heap; a heap that is
- * full is collected, memory that is used up is the end. */
+/*
+ * The old space of V8; its young one has up to 48 MB more, and what is not on
+ * its heap needs some, too.  A heap that is full is collected, and then said to
+ * be full; memory that is used up is the end.
+ */
 
 static unsigned long long
 heap_mb(void)
 {
-	return (config.limits.memory - config.limits.memory / 4) >> 20;
+	uint64_t  mb = config.limits.memory >> 20;
+
+	return mb < 96 ? mb / 4 : (mb - 48) / 4 * 3;
 }
 
 

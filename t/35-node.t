@@ -22,7 +22,8 @@ $ENV{CODEEXEC_TIMEOUT} // alarm 500;
 
 my $t = Test::Codeexec::Real->start(node => 1, spare => 3,
 	conf => { limits => { memory => '192mb', disk => '32mb', processes => 48 } });
-my ($major) = `/usr/bin/node --version` =~ /^v(\d+)/;
+my ($major) = $t->output('console.log(process.versions.node)',
+	language => 'nodejs') =~ /^(\d+)/;
 
 # One case: what comes out, and how it ends: "exit 0", "signal 9", "timeout",
 # "memory".  output, stderr and end are text or a pattern.
