@@ -17,7 +17,6 @@ use Test::Codeexec;
 use Test::Codeexec::Process;
 use Test::Codeexec::Real;
 
-plan(skip_all => 'no Node.js') if !-x '/usr/bin/node';
 $ENV{CODEEXEC_TIMEOUT} // alarm 500;
 
 my $t = Test::Codeexec::Real->start(node => 1, spare => 3,
@@ -391,4 +390,66 @@ check('cluster', "const c = require('cluster');\nif (c.isPrimary) c.fork().on('e
 	. "console.log('worker', n)); else process.exit(3)", output => "worker 3\n");
 
 well('at last');
+
+###############################################################################
+
+# The zygote is replaced, and what is preloaded must not break a rule
+
+$t->run_daemon(name => 'worn', conf => { runs => 2, runtime => {
+	nodejs => { kind => 'node', interpreter => '/usr/bin/node', tier => {
+		base => { spare => 2, max_runs => 8, max_age => 0,
+			preload => ['zlib', '/opt/codeexec/runner.js'] } } } } });
+
+for (1 .. 40) {
+	my $raw = $t->dial('worn');
+	write_all($raw, Test::Codeexec::Real::job_frames('console.log(7)',
+		language => 'nodejs'));
+	my $out = Test::Codeexec::Real::read_answer($raw)->{stdout};
+	is($out, "7\n", "run $_") if $out ne "7\n";
+}
+
+my ($node) = grep { $_->{name} eq 'nodejs' } @{ $t->state('worn')->{runtimes} };
+cmp_ok($node->{tiers}[0]{zygotes}, '>=', 2, 'replaced in time');
+unlike($t->read_file('worn.log'), qr/warning|refused/, 'nothing to warn of');
+ok($t->stop_daemon('worn'), 'stopped');
+
+my $library = $t->dir . '/library';
+my $built = $Test::Codeexec::DAEMON =~ s{/[^/]+$}{}r;
+mkdir $library;
+system('cp', '-a', "$built/codeexec-builder", "$built/python", "$built/node", $library);
+
+my @spoilers = (
+	[thread => qr/has started a thread \("/, "require('fs').readFile('/usr/bin/env', () => {})"],
+	[file => qr{has left a descriptor open \(\d+, "/usr/bin/env"\)},
+		"require('fs').openSync('/usr/bin/env')"],
+	[socket => qr/has left a descriptor open \(\d+, "socket:/,
+		"require('net').createServer().listen('\\0x')"],
+	[child => qr/has started a process|has left a descriptor open/,
+		"require('child_process').spawn('sleep', ['9'])"],
+	[worker => qr/has (?:started a thread|left a descriptor open)/,
+		"new (require('worker_threads').Worker)('', { eval: true })"],
+	[error => qr/codeexec: Error: spoilt/, "throw new Error('spoilt')"],
+);
+
+for my $case (@spoilers) {
+	my ($name, $what, $code) = @$case;
+
+	$t->write_file("library/node/spoils_$name.js", $code);
+	my $file = $t->write_file('spoilt.conf', Test::Codeexec::Real::conf_text($t,
+		'spoilt', { runs => 1, library => $library, runtime => {
+			nodejs => { kind => 'node', interpreter => '/usr/bin/node',
+				tier => { base => { spare => 1, preload =>
+					["/opt/codeexec/spoils_$name.js"] } } } } }));
+	my $out = `timeout 20 $Test::Codeexec::DAEMON -c $file 2>&1 </dev/null`;
+	is($? >> 8, 1, "preload, $name: codeexecd does not start");
+	like($out, $what, "preload, $name: and says why");
+	unlike($out, qr/\bready\b/, "preload, $name: nothing else");
+}
+
+$t->write_file('kind.conf', Test::Codeexec::Real::conf_text($t, 'kind', { runtime => {
+	nodejs => { interpreter => '/usr/bin/node', tier => { base => { spare => 1 } } } } }));
+my $out = `$Test::Codeexec::DAEMON -t -c @{[$t->dir]}/kind.conf 2>&1 </dev/null`;
+isnt($?, 0, 'a runtime of no kind is refused');
+like($out, qr/runtime "nodejs" is of no "kind"/, 'and named');
+
 $t->done_testing;

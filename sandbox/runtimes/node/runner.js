@@ -194,8 +194,7 @@ const REHEARSAL = `
 `;
 
 // In the zygote, too: what is used for the first time is compiled, and that
-// costs more than using it.  The streams stay, on descriptors 1 and 2.  Then
-// done().
+// costs more than using it.  Then done().
 exports.rehearse = (native, done) => {
   const { emitWarning } = process;
 

@@ -9,24 +9,33 @@
 
 const native = require('./codeexec.node');
 
+// What is wrong with the modules will be wrong the next time: spawn.h.
+const UNFIT = 78;
+
 // Node's own way to end waits for its threads, which are frozen.
 process.on('uncaughtException', (error) => {
   process._rawDebug('codeexec:', error);
-  native.exit(1);
+  native.exit(UNFIT);
+});
+
+// What most programs use, and what prints their output and their errors.  The
+// streams are made here, on pipes as in a run, whatever the log is.
+native.lend(() => {
+  process.stdout;
+  process.stderr;
+
+  for (const name of ['assert', 'buffer', 'child_process', 'crypto', 'events',
+    'fs', 'fs/promises', 'module', 'net', 'os', 'path', 'perf_hooks',
+    'querystring', 'readline', 'stream', 'stream/promises', 'string_decoder',
+    'timers', 'timers/promises', 'tty', 'url', 'util', 'vm', 'worker_threads',
+    'zlib']) {
+    require(name);
+  }
 });
 
 native.inspect('node');
 
 const runner = require('./runner.js');
-
-// What most programs use, and what prints their output and their errors.
-for (const name of ['assert', 'buffer', 'child_process', 'crypto', 'events',
-  'fs', 'fs/promises', 'module', 'net', 'os', 'path', 'perf_hooks',
-  'querystring', 'readline', 'stream', 'stream/promises', 'string_decoder',
-  'timers', 'timers/promises', 'tty', 'url', 'util', 'vm', 'worker_threads',
-  'zlib']) {
-  require(name);
-}
 
 runner.setUp(native);
 

@@ -1,8 +1,12 @@
 const http = require('http');
-http.get('http://127.0.0.1:9/', () => console.log('?')).on('error', (error) => console.log('http', error.code));
-fetch('http://192.0.2.1/').catch((error) => setTimeout(() => console.log(error.name, error.message), 30));
-require('dns').lookup('example.com', (error) => setTimeout(() => console.log('dns', error.code), 80));
-try { http.createServer().on('error', (e) => setTimeout(() => console.log('listen', e.code), 120)).listen(0); } catch (e) { console.log(e.code); }
+http.get('http://127.0.0.1:9/').on('error', async (error) => {
+  console.log('http', error.code);
+  await fetch('http://192.0.2.1/').catch((e) => console.log(e.name, e.message));
+  require('dns').lookup('example.com', (e) => {
+    console.log('dns', e.code);
+    http.createServer().on('error', (x) => console.log('listen', x.code)).listen(0);
+  });
+});
 //= http EAFNOSUPPORT
 //= TypeError fetch failed
 //= dns ENOTFOUND

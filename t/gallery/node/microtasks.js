@@ -1,9 +1,11 @@
-setImmediate(() => console.log('immediate'));
+setImmediate(() => {
+  console.log('immediate');
+  setTimeout(() => console.log('late'), 1);
+});
 Promise.resolve().then(() => console.log('promise'));
 process.nextTick(() => console.log('tick'));
 queueMicrotask(() => console.log('microtask'));
 console.log('sync');
-setTimeout(() => console.log('late'), 20);
 //= sync
 //= tick
 //= promise

@@ -1,7 +1,13 @@
 const order = [];
-setTimeout(() => order.push('b'), 160);
-setTimeout(() => order.push('a'), 80);
-const i = setInterval(() => { order.push('i'); if (order.length > 4) clearInterval(i); }, 220);
-setImmediate(() => order.push('now'));
+setTimeout(() => order.push('b'), 20);
+setTimeout(() => order.push('a'), 5);
+const i = setInterval(() => {
+  order.push('i');
+  if (order.length > 3) clearInterval(i);
+}, 30);
+const never = setTimeout(() => order.push('never'), 10);
+clearTimeout(never);
+setImmediate(() => setImmediate(() => console.log('immediate')));
 process.on('exit', () => console.log(order.join(' ')));
-//= now a b i i
+//= immediate
+//= a b i i

@@ -22,7 +22,7 @@ our @ISA = qw/Test::Codeexec/;
 # configuration, science => 1 adds that tier, http replaces the server.
 
 sub start ($class, %arg) {
-	my $t = $class->new->has('daemon');
+	my $t = $class->new->has('daemon', $arg{node} ? 'node' : ());
 
 	$t->write_conf($arg{http} // <<~'EOC');
 		upstream sandbox { server unix:%%SOCK%%; keepalive 8; }
