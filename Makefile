@@ -292,7 +292,7 @@ $(BUILD)/bench/floor: BENCH_LIBS = $$(/usr/bin/python3-config --includes --ldfla
 bench: ## measure (QUICK=1: a first impression)
 	$(call built,$(BENCH_DEPS))
 	@$(MAKE) -s $(BUILD)/bench/load $(BUILD)/bench/spawn $(BUILD)/bench/floor
-	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/run
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) $(if $(PROGRAMS),PROGRAMS='$(PROGRAMS)') bench/run
 	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/images
 
 bench-images: ## measure images only
