@@ -15,7 +15,7 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck openssl postgresql
+TEST_DEPS  := perl cppcheck openssl postgresql g++ ruby lua5.4 php-cli golang-go sqlite3
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
 NODE_DEPS   = $(if $(filter-out 0,$(NODE)),nodejs $(if $(NODE_API),,libnode-dev libuv1-dev))
@@ -80,10 +80,11 @@ DAEMON_LIBS := $$(pkg-config --libs libevent_core libconfuse jansson libseccomp)
 # into every runtime.
 MODULE_SRC  := config $(wildcard ngx_http_codeexec_module/*.[ch]) sandbox/wire.c sandbox/wire.h
 BUILDER_SRC := builder jail template privileges spawn
-ZYGOTE_SRC  := zygote hygiene lockdown keeper landlock privileges spawn
-DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown keeper, \
+ZYGOTE_SRC  := zygote hygiene lockdown inbox keeper landlock privileges spawn
+DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown inbox keeper, \
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
+COMMAND_SRC := command $(ZYGOTE_SRC)
 
 NODE_SRC    := sandbox/runtimes/node
 
@@ -101,6 +102,8 @@ NODE_OBJ    := $(patsubst $(NODE_SRC)/%.c,$(OBJ)/node/%.o,$(wildcard $(NODE_SRC)
                $(ZYGOTE_SRC:%=$(OBJ)/node/%.o)
 NODE_OUT    := $(if $(and $(NODE_API),$(NODE_UV)),$(BUILD)/node/codeexec.node \
     $(patsubst $(NODE_SRC)/%,$(BUILD)/node/%,$(wildcard $(NODE_SRC)/*.js)),without-node)
+
+COMMAND_OUT := $(BUILD)/command/codeexec-command
 
 # nginx: Debian's with a dynamic module, or one built here
 MODULE := $(BUILD)/ngx_http_codeexec_module.so
@@ -133,8 +136,8 @@ T ?= t/
 
 .PHONY: all without-node deps run start stop rootfs test asan check bench bench-images install clean help
 
-all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) $(NODE_OUT) ## build (the default; V=1 shows the commands)
-	@chmod -R a+rX $(BUILD)/python $(wildcard $(BUILD)/node)  # whatever the umask is: the runs read it
+all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) $(NODE_OUT) $(COMMAND_OUT) ## build (the default; V=1 shows the commands)
+	@chmod -R a+rX $(BUILD)/python $(BUILD)/command $(wildcard $(BUILD)/node)  # whatever the umask is: the runs read it
 
 # One short line for each command, unless V=1
 Q   := $(if $(V),,@)
@@ -207,6 +210,16 @@ $(BUILD)/codeexecd: $(DAEMON_OBJ)
 # Static: it forks for each run, and a fork copies every mapping of a library.
 $(BUILD)/codeexec-builder: $(BUILDER_OBJ)
 	$(call say,link)
+	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^
+
+$(OBJ)/builder/%.o: sandbox/runtimes/command/%.c Makefile
+	$(call say,compile)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(BUILDER_CC) -MMD -MP -c -o $@ $<
+
+$(BUILD)/command/codeexec-command: $(COMMAND_SRC:%=$(OBJ)/builder/%.o)
+	$(call say,link)
+	@mkdir -p $(@D)
 	$(Q)$(CC) -static-pie -Wl,-z,relro,-z,now -o $@ $^
 
 $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
@@ -311,6 +324,7 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
 	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
 	[ ! -d $(BUILD)/node ] || cp -R $(BUILD)/node $(DESTDIR)$(LIBDIR)
+	install -D -t $(DESTDIR)$(LIBDIR)/command $(COMMAND_OUT)
 	install -m 644 sandbox/rootfs/*.py $(DESTDIR)$(LIBDIR)/rootfs
 	install -m 755 sandbox/rootfs/codeexec-rootfs $(DESTDIR)$(LIBDIR)/rootfs
 	ln -sfn $(LIBDIR)/rootfs/codeexec-rootfs $(DESTDIR)$(SBINDIR)
@@ -319,6 +333,8 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
 	[ -e $(DESTDIR)$(CONFDIR)/codeexecd.conf ] || \
 	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
+	[ -e $(DESTDIR)$(CONFDIR)/codeexec-languages.conf ] || \
+	    install -m 644 conf/codeexec-languages.conf $(DESTDIR)$(CONFDIR)
 	for unit in codeexecd.service codeexecd.socket; do \
 	    sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/etc/codeexec/|$(CONFDIR)/|; s|/usr/local/share/doc/codeexec|$(DOCDIR)|' \
 	        conf/$$unit >$(BUILD)/$$unit && \

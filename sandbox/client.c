@@ -14,6 +14,7 @@
 
 #define _GNU_SOURCE
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,10 +179,10 @@ is_object(struct evbuffer *text)
 static void
 client_run(struct client *c)
 {
-	char             language[LANGUAGE_MAX + 1];
-	struct job      *job = c->job;
-	const char      *error, *reason;
-	struct runtime  *rt;
+	int          rt;
+	char         language[LANGUAGE_MAX + 1];
+	struct job  *job = c->job;
+	const char  *error, *reason;
 
 	c->submitted = true;
 
@@ -190,18 +191,26 @@ client_run(struct client *c)
 
 	if (error == NULL && c->too_large) {
 		reason = "too_large";
-		error = "code, variables or input above the limit";
+		error = "code, variables, input or files above a limit";
 	}
 
-	if (error == NULL && !is_object(job->vars)) {
+	if (error == NULL) {
+		error = c->error;
+	}
+
+	if (error == NULL && !is_object(job->text[TEXT_VARS])) {
 		error = "the variables are no JSON object";
 	}
 
-	rt = error == NULL ? runtime_find(language) : NULL;
+	rt = error == NULL ? language_find(language, &job->language) : -1;
 
-	if (error == NULL && rt == NULL) {
+	if (error == NULL && rt < 0) {
 		reason = "language";
 		error = "Unsupported language";
+	}
+
+	if (error == NULL && job->language != NULL) {
+		error = job_vars_to_env(job);
 	}
 
 	(void) evbuffer_drain(c->head, evbuffer_get_length(c->head));
@@ -213,7 +222,31 @@ client_run(struct client *c)
 		return;
 	}
 
-	job_submit(job, rt);
+	job_submit(job, &runtimes[rt]);
+}
+
+
+/* Each file has its length before it. */
+
+static void
+put_begin(struct client *c)
+{
+	size_t        used;
+	uint32_t      length = htonl(c->reader.length);
+	struct job   *job = c->job;
+
+	c->sink = job->text[TEXT_FILES];
+	used = evbuffer_get_length(c->sink) - job->put * sizeof(length);
+
+	if (job->put == config.limits.put
+	    || c->reader.length > config.limits.put_size - used)
+	{
+		c->too_large = true;
+		return;
+	}
+
+	(void) evbuffer_add(c->sink, &length, sizeof(length));
+	c->room = config.limits.put_size + ++job->put * sizeof(length);
 }
 
 
@@ -236,6 +269,7 @@ frame_begin(struct client *c)
 		if (c->reader.type == WIRE_JOB) {
 			c->job = job_new(c);
 			c->too_large = false;
+			c->error = NULL;
 			c->sink = c->head;
 			c->room = HEAD_MAX;
 			return 0;
@@ -248,18 +282,22 @@ frame_begin(struct client *c)
 	switch (c->reader.type) {
 
 	case WIRE_CODE:
-		c->sink = c->job->code;
+		c->sink = c->job->text[TEXT_CODE];
 		c->room = l->code;
 		return 0;
 
 	case WIRE_VARS:
-		c->sink = c->job->vars;
+		c->sink = c->job->text[TEXT_VARS];
 		c->room = l->input;
 		return 0;
 
 	case WIRE_STDIN:
 		c->sink = c->job->input;
 		c->room = l->input;
+		return 0;
+
+	case WIRE_PUT:
+		put_begin(c);
 		return 0;
 
 	case WIRE_RUN:
@@ -311,6 +349,13 @@ client_parse(struct client *c, const unsigned char *pos,
 			break;
 
 		case WIRE_DONE:
+			if (c->reader.type == WIRE_PUT && c->error == NULL
+			    && !c->too_large)
+			{
+				c->error = job_parse_put(c->job,
+				    c->reader.length);
+			}
+
 			if (c->reader.type == WIRE_RUN) {
 				client_run(c);
 

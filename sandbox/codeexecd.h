@@ -44,9 +44,11 @@
 #define TIERS_MAX       8    /* of one runtime */
 #define RUNTIMES_MAX    8
 #define LISTENERS_MAX   8
+#define LANGUAGES_MAX   64
 #define NAMES_MAX       64   /* entries of a list in the configuration */
 #define CGROUPS_MAX     8    /* hierarchies that a run joins */
 
+struct cfg_t;
 struct slot;
 
 
@@ -90,6 +92,10 @@ struct limits {
 	uint64_t      files;          /* number of files returned */
 	uint64_t      code;           /* size of the program accepted */
 	uint64_t      input;          /* of variables, and of stdin */
+	uint64_t      put;            /* files placed for a program */
+	uint64_t      put_size;       /* of all of them */
+	uint64_t      results;        /* shown by a program */
+	uint64_t      results_size;   /* of all of them */
 	uint64_t      inodes;
 	uint64_t      processes;
 	uint64_t      open_files;
@@ -118,6 +124,23 @@ struct runtime_config {
 	unsigned             tiers;
 };
 
+/* One that is a command; texts are as spawn.h has them. */
+
+struct language {
+	char                *name;
+	struct names         aliases;
+	char                *command;     /* TEXT_COMMAND */
+	char                *version;     /* the same, or NULL */
+	char                *env;         /* TEXT_ENV */
+	uint32_t             command_size;
+	uint32_t             version_size;
+	uint32_t             env_size;
+	uint64_t             compile_ms;  /* 0: it is not compiled */
+	uint64_t             runs;        /* at once; 0: no limit of its own */
+	uint64_t             running;
+	char                *told;        /* its version, or NULL */
+};
+
 struct config {
 	struct names           listen;
 	struct names           peers;         /* users that may connect */
@@ -135,12 +158,30 @@ struct config {
 	struct limits          limits;
 	struct runtime_config  runtime[RUNTIMES_MAX];
 	unsigned               runtimes;
+	unsigned               commands;      /* number of that runtime */
+	struct language        language[LANGUAGES_MAX];
+	unsigned               languages;
 };
 
 extern struct config  config;
 
 /* Reads path into config; returns 0, or -1 after saying what is wrong. */
 int config_load(const char *path);
+
+/* options.c: what may stand in it. */
+struct cfg_t *options_new(void);
+
+int names_copy(struct cfg_t *cfg, const char *option, struct names *names);
+
+
+/* language.c */
+
+/* Takes a section "language"; returns 0, or -1 after saying what is wrong. */
+int  language_copy(struct cfg_t *cfg);
+
+/* Returns the number of a runtime, or -1; *lang is NULL if the runtime is the
+ * language. */
+int  language_find(const char *name, struct language **lang);
 
 
 /* kind.c: what is different from one interpreter to another */
@@ -149,7 +190,7 @@ struct kind {
 	const char         *name;        /* its directory in the library, too */
 	const char *const  *options;     /* of the interpreter */
 	const char         *heap;        /* the one that ends in MB, or NULL */
-	const char         *script;      /* in the pen */
+	const char         *script;      /* in the pen, or NULL */
 	const char *const  *environment;
 };
 
@@ -352,6 +393,7 @@ struct runtime {
 	unsigned                      tiers;
 	struct slot                  *slots;
 	unsigned                      number;
+	char                         *told;    /* its version, or NULL */
 	pid_t                         pid;     /* of its builder */
 	uint32_t                      uid;     /* of its builder */
 };
@@ -377,7 +419,6 @@ uint32_t         runtime_uid(unsigned number);
 
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */
-struct runtime  *runtime_find(const char *language);
 
 /* tier.c: the one whose words the program contains; the first one if none. */
 struct tier     *tier_choose(struct runtime *rt, const char *code,
@@ -425,6 +466,7 @@ struct slot {
 	int               run;           /* pidfd */
 	int               keeper;        /* pidfd, beside the run: keeper.h */
 	int               home;          /* working directory */
+	int               results;       /* file in the same tmpfs */
 	int               fuse;          /* timerfd: its init ends with it */
 	int               control;
 	int               output[2];     /* read ends of stdout and stderr */
@@ -484,6 +526,9 @@ bool  slot_is_alive(const struct slot *slot);
 /* Hands job to a PARKED slot; returns -1 if it turned out to be dead. */
 int   slot_run(struct slot *slot, struct job *job);
 
+/* What a run of a command says: whether it has been compiled. */
+void  slot_told(evutil_socket_t fd, short what, void *slot);
+
 
 /* job.c: what a client wants run
  *
@@ -499,19 +544,24 @@ struct job {
 	struct tier       *tier;
 	struct slot       *slot;         /* while it runs */
 	struct event       timer;        /* queue time-out, then the deadline */
-	struct evbuffer   *code;
-	struct evbuffer   *vars;
-	struct evbuffer   *args;
+	struct evbuffer   *text[TEXTS];  /* as spawn.h has them */
 	struct evbuffer   *input;
 	struct evbuffer   *output[2];
 	struct names       collect;      /* patterns */
+	unsigned           put;          /* files in text[TEXT_FILES] */
 	char               id[ID_MAX + 1];
+	struct language   *language;     /* NULL: its runtime is */
 	uint64_t           timeout_ms;
+	uint64_t           compile_us;   /* how long that took */
 	uint64_t           submitted;
 	uint64_t           started;
+	bool               compiling;    /* its program has not begun */
 	bool               timed_out;
 	bool               output_cut;   /* stdout or stderr */
 	bool               files_cut;    /* one was left out for a limit */
+	bool               version;      /* not a program: its language's */
+	bool               shows;        /* results are asked for */
+	bool               results_cut;
 };
 
 struct counters {
@@ -532,6 +582,17 @@ extern bool             stopping;
 struct job  *job_new(struct client *client);
 void         job_free(struct job *job);
 
+/* Its program begins now, if it had to be compiled. */
+void         job_compiled(struct job *job);
+
+/* Queues or starts it; answers by itself, now or later. */
+void         job_submit(struct job *job, struct runtime *rt);
+void         job_abort(struct job *job);
+void         jobs_dispatch(void);
+void         jobs_refuse(void);          /* those that wait */
+
+/* parse.c */
+
 /*
  * Reads the JOB object into job and its language, room for LANGUAGE_MAX + 1
  * characters.  Returns NULL, or what is wrong with it.
@@ -539,11 +600,13 @@ void         job_free(struct job *job);
 const char  *job_parse(struct job *job, struct evbuffer *json,
                  char *language);
 
-/* Queues or starts it; answers by itself, now or later. */
-void         job_submit(struct job *job, struct runtime *rt);
-void         job_abort(struct job *job);
-void         jobs_dispatch(void);
-void         jobs_refuse(void);          /* those that wait */
+/* The variables of a command are its environment: returns the same. */
+const char  *job_vars_to_env(struct job *job);
+
+/* The frame PUT of size bytes whose payload is the last of TEXT_FILES: returns
+ * NULL, or what is wrong with it. */
+const char  *job_parse_put(struct job *job, uint32_t size);
+
 
 /* result.c: the slot's run is over and nothing is alive in its jail. */
 void         job_finish(struct job *job);
@@ -568,6 +631,17 @@ void  collect_files(struct job *job, int home, uid_t uid,
           struct collected *out);
 
 
+/* show.c: the same for the file of results; out gets SHOW frames. */
+
+struct shown {
+	struct evbuffer  *frames;
+	unsigned          results;
+	uint64_t          size;          /* payloads of the frames */
+};
+
+void  collect_results(struct job *job, int fd, struct shown *out);
+
+
 /* client.c */
 
 struct client {
@@ -582,11 +656,16 @@ struct client {
 	size_t               room;       /* bytes the sink may hold */
 	struct job          *job;        /* collected, queued or running */
 	bool                 submitted;
+	const char          *error;      /* of a PUT frame, or NULL */
 	bool                 too_large;
 };
 
 void  client_new(int fd);
 void  clients_stop(void);          /* closes all, and so kills their runs */
+
+/* versions.c */
+void   versions_ask(void);                       /* when all is ready */
+char  *version_text(const char *text, size_t size);  /* a printable copy */
 
 /* state.c */
 void  client_state(struct client *c);

@@ -1,8 +1,8 @@
 /*
  * Copyright (C) The codeexec authors.
  *
- * The configuration file, read with libconfuse.  conf/codeexecd.conf is the
- * manual of it; what stands here are the defaults and the ranges.
+ * The configuration file, read with libconfuse, and what one part of it says
+ * about another.
  */
 
 #define _GNU_SOURCE
@@ -19,252 +19,13 @@
 #include "codeexecd.h"
 #include "layers.h"
 
-#define KB  (1024L)
-#define MB  (1024L * KB)
-
 struct config  config;
 
 static const char  *config_path;   /* for messages */
 
-static const struct {
-	const char  *name;
-	long         factor;
-} sizes[] = {
-	{ "", 1 }, { "k", KB }, { "kb", KB }, { "m", MB }, { "mb", MB },
-	{ "g", 1024 * MB }, { "gb", 1024 * MB }, { NULL, 0 }
-}, times[] = {
-	{ "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60000 },
-	{ "h", 3600000 }, { NULL, 0 }
-};
 
-
-static int
-parse_unit(cfg_t *cfg, cfg_opt_t *opt, const char *value, long *result,
-    const char *what, const void *table)
-{
-	int          i;
-	char        *end;
-	long         n;
-	const struct {
-		const char  *name;
-		long         factor;
-	} *unit = table;
-
-	errno = 0;
-	n = strtol(value, &end, 10);
-
-	if (end != value && errno == 0 && n >= 0) {
-		for (i = 0; unit[i].name != NULL; i++) {
-			if (strcasecmp(end, unit[i].name) == 0
-			    && !__builtin_mul_overflow(n, unit[i].factor,
-			                               result))
-			{
-				return 0;
-			}
-		}
-	}
-
-	cfg_error(cfg, "invalid %s \"%s\" for \"%s\"", what, value,
-	    cfg_opt_name(opt));
-
-	return -1;
-}
-
-
-static int
-parse_size(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
-{
-	return parse_unit(cfg, opt, value, result, "size", sizes);
-}
-
-
-static int
-parse_time(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
-{
-	return parse_unit(cfg, opt, value, result, "time", times);
-}
-
-
-static int
-in_range(cfg_t *cfg, cfg_opt_t *opt, long low, long high)
-{
-	long  n = cfg_opt_getnint(opt, cfg_opt_size(opt) - 1);
-
-	if (n >= low && n <= high) {
-		return 0;
-	}
-
-	cfg_error(cfg, "\"%s\" must be between %ld and %ld",
-	    cfg_opt_name(opt), low, high);
-
-	return -1;
-}
-
-
-static int
-check_count(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 1, 1024);
-}
-
-
-static int
-check_spare(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 1, 256);
-}
-
-
-/* 0 is no limit. */
-
-static int
-check_runs(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 0, 1000000000);
-}
-
-
-static int
-check_age(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 0, 7 * 24 * 3600000L);
-}
-
-
-static int
-check_queue(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 0, 100000);
-}
-
-
-/* Uids of runs must be nobody else's. */
-
-static int
-check_uids(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 65537, 2000000000);
-}
-
-
-static int
-check_wall(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 1, 3600000);
-}
-
-
-static int
-check_payload(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 1, WIRE_LENGTH_MAX - 1024);
-}
-
-
-static int
-check_disk(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 64 * KB, 1024L * 1024 * MB);
-}
-
-
-static int
-check_memory(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 16 * MB, 1024L * 1024 * MB);
-}
-
-
-static int
-check_small(cfg_t *cfg, cfg_opt_t *opt)
-{
-	return in_range(cfg, opt, 16, 1000000);
-}
-
-
-static cfg_opt_t tier_options[] = {
-	CFG_STR_LIST("preload", "{}", CFGF_NONE),
-	CFG_STR_LIST("when", "{}", CFGF_NONE),
-	CFG_INT("spare", 2, CFGF_NONE),
-	CFG_INT("max_runs", 10000, CFGF_NONE),
-	CFG_INT_CB("max_age", 1800000, CFGF_NONE, parse_time),
-	CFG_END()
-};
-
-static cfg_opt_t runtime_options[] = {
-	CFG_STR("interpreter", NULL, CFGF_NODEFAULT),
-	CFG_STR("kind", NULL, CFGF_NODEFAULT),
-	CFG_SEC("tier", tier_options, CFGF_MULTI | CFGF_TITLE
-	                              | CFGF_NO_TITLE_DUPES),
-	CFG_END()
-};
-
-static cfg_opt_t limit_options[] = {
-	CFG_INT_CB("wall", 10000, CFGF_NONE, parse_time),
-	CFG_INT_CB("max_wall", 60000, CFGF_NONE, parse_time),
-	CFG_INT_CB("memory", 512 * MB, CFGF_NONE, parse_size),
-	CFG_INT_CB("disk", 64 * MB, CFGF_NONE, parse_size),
-	CFG_INT_CB("output", 1 * MB, CFGF_NONE, parse_size),
-	CFG_INT_CB("file_size", 8 * MB, CFGF_NONE, parse_size),
-	CFG_INT_CB("files_size", 24 * MB, CFGF_NONE, parse_size),
-	CFG_INT_CB("code", 1 * MB, CFGF_NONE, parse_size),
-	CFG_INT_CB("input", 1 * MB, CFGF_NONE, parse_size),
-	CFG_INT("files", 32, CFGF_NONE),
-	CFG_INT("inodes", 4096, CFGF_NONE),
-	CFG_INT("processes", 64, CFGF_NONE),
-	CFG_INT("open_files", 256, CFGF_NONE),
-	CFG_FLOAT("cpus", 1.0, CFGF_NONE),
-	CFG_END()
-};
-
-static cfg_opt_t options[] = {
-	CFG_STR_LIST("listen", "{unix:/run/codeexec/codeexec.sock}", CFGF_NONE),
-	CFG_STR("listen_mode", "0660", CFGF_NONE),
-	CFG_STR("listen_group", "www-data", CFGF_NONE),
-	CFG_STR_LIST("peers", "{root, www-data}", CFGF_NONE),
-	CFG_STR("library", "/usr/local/lib/codeexec", CFGF_NONE),
-	CFG_STR("rootfs", "/", CFGF_NONE),
-	CFG_STR("cgroup", "codeexec", CFGF_NONE),
-	CFG_STR_LIST("allow_missing", "{}", CFGF_NONE),
-	CFG_INT("uids", 600000, CFGF_NONE),
-	CFG_INT("runs", 16, CFGF_NONE),
-	CFG_INT("queue", 256, CFGF_NONE),
-	CFG_INT_CB("queue_timeout", 10000, CFGF_NONE, parse_time),
-	CFG_SEC("limits", limit_options, CFGF_NONE),
-	CFG_SEC("runtime", runtime_options, CFGF_MULTI | CFGF_TITLE
-	                                    | CFGF_NO_TITLE_DUPES),
-	CFG_END()
-};
-
-static const struct {
-	const char               *path;
-	cfg_validate_callback_t   check;
-} checks[] = {
-	{ "uids", check_uids },
-	{ "runs", check_count },
-	{ "queue", check_queue },
-	{ "queue_timeout", check_wall },
-	{ "limits|wall", check_wall },
-	{ "limits|max_wall", check_wall },
-	{ "limits|memory", check_memory },
-	{ "limits|disk", check_disk },
-	{ "limits|output", check_payload },
-	{ "limits|file_size", check_payload },
-	{ "limits|files_size", check_payload },
-	{ "limits|code", check_payload },
-	{ "limits|input", check_payload },
-	{ "limits|files", check_queue },
-	{ "limits|inodes", check_small },
-	{ "limits|processes", check_count },
-	{ "limits|open_files", check_small },
-	{ "runtime|tier|spare", check_spare },
-	{ "runtime|tier|max_runs", check_runs },
-	{ "runtime|tier|max_age", check_age },
-};
-
-
-static int
-copy_names(cfg_t *cfg, const char *option, struct names *names)
+int
+names_copy(cfg_t *cfg, const char *option, struct names *names)
 {
 	unsigned  i, n;
 
@@ -300,8 +61,8 @@ copy_tier(cfg_t *cfg, struct tier_config *tier)
 	tier->max_runs = (uint64_t) cfg_getint(cfg, "max_runs");
 	tier->max_age_ms = (uint64_t) cfg_getint(cfg, "max_age");
 
-	return copy_names(cfg, "preload", &tier->preload) == 0
-	    && copy_names(cfg, "when", &tier->when) == 0 ? 0 : -1;
+	return names_copy(cfg, "preload", &tier->preload) == 0
+	    && names_copy(cfg, "when", &tier->when) == 0 ? 0 : -1;
 }
 
 
@@ -312,7 +73,7 @@ copy_kind(cfg_t *cfg, struct runtime_config *rt)
 
 	rt->kind = kind_find(name != NULL ? name : rt->name);
 
-	if (rt->kind == NULL) {
+	if (rt->kind == NULL || rt->kind->script == NULL) {
 		cfg_error(cfg, "runtime \"%s\" is of no \"kind\" that there is",
 		    rt->name);
 		return -1;
@@ -330,7 +91,9 @@ copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 	rt->name = xstrdup(cfg_title(cfg));
 	rt->tiers = cfg_size(cfg, "tier");
 
-	if (!is_name(rt->name, "+#", LANGUAGE_MAX) || rt->name[0] == '.') {
+	if (!is_name(rt->name, "+#", LANGUAGE_MAX) || rt->name[0] == '.'
+	    || strcmp(rt->name, "command") == 0)
+	{
 		cfg_error(cfg, "\"%s\" is no name of a language", rt->name);
 		return -1;
 	}
@@ -361,13 +124,27 @@ copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 		config.slots += rt->tier[i].spare;
 	}
 
-	if (config.slots > SLOTS_MAX) {
-		cfg_error(cfg, "\"runs\" and all \"spare\" are more than %d",
-		    SLOTS_MAX);
-		return -1;
-	}
-
 	return 0;
+}
+
+
+/* The one runtime of all languages that are commands. */
+
+static void
+add_commands(uint64_t spare)
+{
+	struct runtime_config  *rt = &config.runtime[config.runtimes++];
+
+	rt->name = (char *) "command";
+	rt->kind = kind_find(rt->name);
+	rt->interpreter = (char *) "/opt/codeexec/codeexec-command";
+	rt->tiers = 1;
+
+	rt->tier[0].name = (char *) "base";
+	rt->tier[0].spare = spare;
+	rt->tier[0].max_age_ms = 3600000;
+
+	config.slots += spare;
 }
 
 
@@ -384,6 +161,10 @@ copy_limits(cfg_t *cfg, struct limits *l)
 	l->files = (uint64_t) cfg_getint(cfg, "files");
 	l->code = (uint64_t) cfg_getint(cfg, "code");
 	l->input = (uint64_t) cfg_getint(cfg, "input");
+	l->put = (uint64_t) cfg_getint(cfg, "put");
+	l->put_size = (uint64_t) cfg_getint(cfg, "put_size");
+	l->results = (uint64_t) cfg_getint(cfg, "results");
+	l->results_size = (uint64_t) cfg_getint(cfg, "results_size");
 	l->inodes = (uint64_t) cfg_getint(cfg, "inodes");
 	l->processes = (uint64_t) cfg_getint(cfg, "processes");
 	l->open_files = (uint64_t) cfg_getint(cfg, "open_files");
@@ -440,7 +221,7 @@ copy_allowed(cfg_t *cfg)
 {
 	unsigned  i;
 
-	if (copy_names(cfg, "allow_missing", &config.allow_missing) != 0) {
+	if (names_copy(cfg, "allow_missing", &config.allow_missing) != 0) {
 		return -1;
 	}
 
@@ -457,10 +238,45 @@ copy_allowed(cfg_t *cfg)
 
 
 static int
-copy(cfg_t *cfg)
+copy_languages(cfg_t *cfg)
 {
 	unsigned  i;
 
+	config.slots = config.runs;
+	config.commands = config.runtimes;
+
+	for (i = 0; i < config.runtimes; i++) {
+		if (copy_runtime(cfg_getnsec(cfg, "runtime", i),
+		                 &config.runtime[i]) != 0)
+		{
+			return -1;
+		}
+	}
+
+	for (i = 0; i < cfg_size(cfg, "language"); i++) {
+		if (language_copy(cfg_getnsec(cfg, "language", i)) != 0) {
+			return -1;
+		}
+	}
+
+	if (config.languages > 0) {
+		add_commands((uint64_t) cfg_getint(cfg_getsec(cfg, "commands"),
+		                                   "spare"));
+	}
+
+	if (config.slots > SLOTS_MAX) {
+		cfg_error(cfg, "\"runs\" and all \"spare\" are more than %d",
+		    SLOTS_MAX);
+		return -1;
+	}
+
+	return 0;
+}
+
+
+static int
+copy(cfg_t *cfg)
+{
 	config.listen_mode = xstrdup(cfg_getstr(cfg, "listen_mode"));
 	config.listen_group = xstrdup(cfg_getstr(cfg, "listen_group"));
 	config.library = xstrdup(cfg_getstr(cfg, "library"));
@@ -471,8 +287,8 @@ copy(cfg_t *cfg)
 	config.queue_ms = (uint64_t) cfg_getint(cfg, "queue_timeout");
 	config.runtimes = cfg_size(cfg, "runtime");
 
-	if (copy_names(cfg, "listen", &config.listen) != 0
-	    || copy_names(cfg, "peers", &config.peers) != 0
+	if (names_copy(cfg, "listen", &config.listen) != 0
+	    || names_copy(cfg, "peers", &config.peers) != 0
 	    || copy_rootfs(cfg) != 0
 	    || copy_allowed(cfg) != 0
 	    || copy_limits(cfg_getsec(cfg, "limits"), &config.limits) != 0)
@@ -503,23 +319,13 @@ copy(cfg_t *cfg)
 		return -1;
 	}
 
-	if (config.runtimes == 0 || config.runtimes > RUNTIMES_MAX) {
+	if (config.runtimes == 0 || config.runtimes >= RUNTIMES_MAX) {
 		cfg_error(cfg, "1 to %d sections \"runtime\" are needed",
-		    RUNTIMES_MAX);
+		    RUNTIMES_MAX - 1);
 		return -1;
 	}
 
-	config.slots = config.runs;
-
-	for (i = 0; i < config.runtimes; i++) {
-		if (copy_runtime(cfg_getnsec(cfg, "runtime", i),
-		                 &config.runtime[i]) != 0)
-		{
-			return -1;
-		}
-	}
-
-	return 0;
+	return copy_languages(cfg);
 }
 
 
@@ -539,21 +345,16 @@ int
 config_load(const char *path)
 {
 	int     rc;
-	size_t  i;
 	cfg_t  *cfg;
 
 	config_path = path;
 
-	cfg = cfg_init(options, CFGF_NONE);
+	cfg = options_new();
 	if (cfg == NULL) {
 		return -1;
 	}
 
 	cfg_set_error_function(cfg, print_error);
-
-	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
-		cfg_set_validate_func(cfg, checks[i].path, checks[i].check);
-	}
 
 	rc = cfg_parse(cfg, path);
 

@@ -30,7 +30,7 @@ close_all(int *fds, unsigned nfds)
 
 
 static int
-put_memfd(const char *name, struct evbuffer **parts, unsigned n)
+put_memfd(const char *name, struct evbuffer *const *parts, unsigned n)
 {
 	int       fd;
 	size_t    left;
@@ -63,24 +63,54 @@ put_memfd(const char *name, struct evbuffer **parts, unsigned n)
 }
 
 
+static uint64_t
+total_ms(const struct job *job)
+{
+	return job->timeout_ms
+	    + (job->language != NULL ? job->language->compile_ms : 0);
+}
+
+
+static void
+add_command(struct job *job, const struct language *lang)
+{
+	struct evbuffer  *text = job->text[TEXT_COMMAND];
+
+	if (job->version && lang->version != NULL) {
+		(void) evbuffer_add(text, lang->version, lang->version_size);
+	} else {
+		(void) evbuffer_add(text, lang->command, lang->command_size);
+	}
+
+	(void) evbuffer_prepend(job->text[TEXT_ENV], lang->env,
+	    lang->env_size);
+}
+
+
 static int
 send_job(struct slot *slot, struct job *job)
 {
-	int               fds[2] = { -1, -1 }, rc;
+	int               i, fds[2] = { -1, -1 }, rc;
 	unsigned          nfds;
-	struct evbuffer  *parts[3] = { job->code, job->vars, job->args };
+	struct language  *lang = job->language;
 	struct spawn_job  message = {
 		.serial = slot->serial,
-		.cpu_seconds = cgroup_cpu_seconds(job->timeout_ms),
-		.code_size = (uint32_t) evbuffer_get_length(job->code),
-		.vars_size = (uint32_t) evbuffer_get_length(job->vars),
-		.args_size = (uint32_t) evbuffer_get_length(job->args)
+		.cpu_seconds = cgroup_cpu_seconds(total_ms(job))
 	};
+
+	if (lang != NULL) {
+		add_command(job, lang);
+		message.compile_ms = (uint32_t) lang->compile_ms;
+	}
+
+	for (i = 0; i < TEXTS; i++) {
+		message.size[i] = (uint32_t) evbuffer_get_length(job->text[i]);
+	}
 
 	rc = -1;
 	nfds = evbuffer_get_length(job->input) > 0 ? 2 : 1;
 
-	fds[0] = put_memfd("job", parts, 3);
+	fds[0] = put_memfd("job", job->text, TEXTS);
 
 	if (nfds == 2) {
 		fds[1] = put_memfd("stdin", &job->input, 1);
@@ -132,10 +162,16 @@ slot_run(struct slot *slot, struct job *job)
 
 	(void) event_del(&slot->parked);
 
+	if (job->language != NULL) {
+		(void) event_assign(&slot->parked, loop, slot->control,
+		    EV_READ | EV_PERSIST, slot_told, slot);
+		(void) event_add(&slot->parked, NULL);
+	}
+
 	slot_state(slot, SLOT_RUNNING);
 	slot->job = job;
 
-	if (light_fuse(slot, job->timeout_ms) != 0
+	if (light_fuse(slot, total_ms(job)) != 0
 	    || send_job(slot, job) != 0)
 	{
 		log_warn("can't hand over a job: %s", strerror(errno));
@@ -144,7 +180,48 @@ slot_run(struct slot *slot, struct job *job)
 		return -1;
 	}
 
-	close_fd(&slot->control);
+	if (job->language == NULL) {
+		close_fd(&slot->control);
+	}
 
 	return 0;
+}
+
+
+void
+slot_told(evutil_socket_t fd, short what, void *data)
+{
+	ssize_t             n;
+	unsigned            nfds = 0;
+	struct job         *job;
+	struct slot        *slot = data;
+	struct spawn_reply  reply;
+
+	(void) what;
+
+	for ( ;; ) {
+		n = spawn_recv(fd, &reply, sizeof(reply), NULL, &nfds, 0);
+
+		if (n < 0 && errno == EAGAIN) {
+			return;
+		}
+
+		if (n <= 0) {
+			(void) event_del(&slot->parked);
+			close_fd(&slot->control);
+			return;
+		}
+
+		job = slot->job;
+
+		if (job == NULL || reply.serial != slot->serial) {
+			continue;
+		}
+
+		if (reply.error == COMMAND_BEGINS) {
+			job_compiled(job);
+		} else if (reply.error == COMMAND_SLOW) {
+			job->timed_out = true;
+		}
+	}
 }

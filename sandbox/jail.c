@@ -99,7 +99,7 @@ mount_private(const struct spawn_build *request)
 
 
 static const char *
-make_home(void)
+make_home(int *results)
 {
 	(void) setfsgid(JAIL_UID);
 	(void) setfsuid(JAIL_UID);
@@ -111,7 +111,12 @@ make_home(void)
 		return "mkdir " JAIL_HOME;
 	}
 
-	return NULL;
+	/* It is read through this descriptor, whatever becomes of its name. */
+
+	*results = open(JAIL_RESULTS, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+	    0600);
+
+	return *results >= 0 ? NULL : "create " JAIL_RESULTS;
 }
 
 
@@ -158,7 +163,7 @@ init_main(const struct spawn_build *request, int gate)
 	}
 
 	if (step == NULL) {
-		step = make_home();
+		step = make_home(&fds[BUILT_RESULTS]);
 	}
 
 	fds[BUILT_JAIL] = (int) syscall(SYS_pidfd_open, getpid(), 0);

@@ -4,38 +4,44 @@
 
 #define _GNU_SOURCE
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "codeexecd.h"
-
-#define PATTERN_MAX  64
 
 struct counters  counters;
 bool             stopping;
 
 
+static struct evbuffer *
+new_buffer(void)
+{
+	struct evbuffer  *buffer;
+
+	buffer = evbuffer_new();
+	if (buffer == NULL) {
+		fatal("out of memory");
+	}
+
+	return buffer;
+}
+
+
 struct job *
 job_new(struct client *client)
 {
+	int          i;
 	struct job  *job;
 
 	job = xcalloc(1, sizeof(*job));
 
 	job->client = client;
-	job->code = evbuffer_new();
-	job->vars = evbuffer_new();
-	job->args = evbuffer_new();
-	job->input = evbuffer_new();
-	job->output[0] = evbuffer_new();
-	job->output[1] = evbuffer_new();
+	job->input = new_buffer();
+	job->output[0] = new_buffer();
+	job->output[1] = new_buffer();
 
-	if (!job->code || !job->vars || !job->args || !job->input
-	    || !job->output[0] || !job->output[1])
-	{
-		fatal("out of memory");
+	for (i = 0; i < TEXTS; i++) {
+		job->text[i] = new_buffer();
 	}
 
 	return job;
@@ -55,163 +61,18 @@ job_free(struct job *job)
 		free(job->collect.name[i]);
 	}
 
-	evbuffer_free(job->code);
-	evbuffer_free(job->vars);
-	evbuffer_free(job->args);
+	for (i = 0; i < TEXTS; i++) {
+		evbuffer_free(job->text[i]);
+	}
+
+	if (job->language != NULL && job->started > 0) {
+		job->language->running--;
+	}
+
 	evbuffer_free(job->input);
 	evbuffer_free(job->output[0]);
 	evbuffer_free(job->output[1]);
 	free(job);
-}
-
-
-static void
-make_id(char *id)
-{
-	int            i;
-	unsigned char  random[16];
-
-	if (getrandom(random, sizeof(random), 0) != sizeof(random)) {
-		fatal("getrandom");
-	}
-
-	for (i = 0; i < 16; i++) {
-		(void) snprintf(id + 2 * i, 3, "%02x", random[i]);
-	}
-}
-
-
-static const char *
-parse_args(struct job *job, json_t *args)
-{
-	char    *text;
-	size_t   i;
-
-	if (args == NULL || json_array_size(args) == 0) {
-		return args == NULL || json_is_array(args) ? NULL
-		    : "\"args\" must be an array of strings";
-	}
-
-	for (i = 0; i < json_array_size(args); i++) {
-		if (!json_is_string(json_array_get(args, i))) {
-			return "\"args\" must be an array of strings";
-		}
-	}
-
-	text = json_dumps(args, JSON_COMPACT);
-
-	if (text == NULL || strlen(text) > config.limits.input) {
-		free(text);
-		return "\"args\" is too large";
-	}
-
-	(void) evbuffer_add(job->args, text, strlen(text));
-	free(text);
-
-	return NULL;
-}
-
-
-static const char *
-parse_collect(struct job *job, json_t *patterns)
-{
-	size_t       i;
-	const char  *pattern;
-
-	if (patterns == NULL) {
-		return NULL;
-	}
-
-	if (!json_is_array(patterns)
-	    || json_array_size(patterns) > NAMES_MAX)
-	{
-		return "\"collect\" must be an array of patterns";
-	}
-
-	for (i = 0; i < json_array_size(patterns); i++) {
-		pattern = json_string_value(json_array_get(patterns, i));
-
-		if (pattern == NULL || strlen(pattern) > PATTERN_MAX) {
-			return "\"collect\" must be an array of patterns";
-		}
-
-		job->collect.name[job->collect.count++] = xstrdup(pattern);
-	}
-
-	return NULL;
-}
-
-
-static const char *
-parse_members(struct job *job, json_t *root, char *language)
-{
-	json_t      *value;
-	json_int_t   ms;
-	const char  *text, *error;
-
-	text = json_string_value(json_object_get(root, "language"));
-
-	if (text == NULL || !is_name(text, "+#", LANGUAGE_MAX)) {
-		return "\"language\" must be a name";
-	}
-
-	(void) strcpy(language, text);
-
-	value = json_object_get(root, "id");
-
-	if (value == NULL) {
-		make_id(job->id);
-
-	} else {
-		text = json_string_value(value);
-
-		if (text == NULL || !is_name(text, "", ID_MAX)) {
-			return "\"id\" must be a name";
-		}
-
-		(void) strcpy(job->id, text);
-	}
-
-	value = json_object_get(root, "timeout_ms");
-	job->timeout_ms = config.limits.wall_ms;
-
-	if (value != NULL) {
-		ms = json_integer_value(value);
-
-		if (!json_is_integer(value) || ms < 1 || ms > 3600000) {
-			return "\"timeout_ms\" must be from 1 to 3600000";
-		}
-
-		job->timeout_ms = (uint64_t) ms < config.limits.max_wall_ms
-		    ? (uint64_t) ms : config.limits.max_wall_ms;
-	}
-
-	error = parse_args(job, json_object_get(root, "args"));
-
-	return error != NULL ? error
-	    : parse_collect(job, json_object_get(root, "collect"));
-}
-
-
-const char *
-job_parse(struct job *job, struct evbuffer *json, char *language)
-{
-	size_t         size;
-	json_t        *root;
-	const char    *error;
-	json_error_t   ignored;
-
-	size = evbuffer_get_length(json);
-
-	root = json_loadb((char *) evbuffer_pullup(json, -1), size,
-	    JSON_REJECT_DUPLICATES, &ignored);
-
-	error = json_is_object(root) ? parse_members(job, root, language)
-	    : "not a JSON object";
-
-	json_decref(root);
-
-	return error;
 }
 
 
@@ -290,6 +151,7 @@ job_start(struct job *job, struct slot *slot)
 
 	if (slot_run(slot, job) != 0) {
 		job->slot = NULL;
+		job->started = 0;
 		client->job = NULL;
 		job_free(job);
 		client_busy(client, "not_ready", 1);
@@ -297,7 +159,31 @@ job_start(struct job *job, struct slot *slot)
 	}
 
 	counters.started++;
-	job_arm(job, job->timeout_ms);
+
+	if (job->language != NULL) {
+		job->language->running++;
+		job->compiling = job->language->compile_ms > 0;
+	}
+
+	/* Who waits for a compiler stops it itself, a little sooner. */
+
+	job_arm(job, job->compiling ? job->language->compile_ms + 1000
+	    : job->timeout_ms);
+}
+
+
+void
+job_compiled(struct job *job)
+{
+	uint64_t  now = now_us();
+
+	if (job->compiling) {
+		job->compile_us = now - job->started;
+		job->started = now;
+		job->compiling = false;
+
+		job_arm(job, job->timeout_ms);
+	}
 }
 
 
@@ -319,6 +205,30 @@ parked_slot(struct tier *tier)
 }
 
 
+/* One of a language that has its own limit waits for its own. */
+
+static struct job *
+first_job(struct tier *tier)
+{
+	struct job             *job;
+	const struct language  *lang;
+
+	for (job = TAILQ_FIRST(&tier->queue); job != NULL;
+	     job = TAILQ_NEXT(job, link))
+	{
+		lang = job->language;
+
+		if (lang == NULL || lang->runs == 0
+		    || lang->running < lang->runs)
+		{
+			return job;
+		}
+	}
+
+	return NULL;
+}
+
+
 /* The oldest job that a parked run waits for. */
 
 static struct job *
@@ -333,11 +243,10 @@ next_job(void)
 	for (i = 0; i < config.runtimes; i++) {
 		for (k = 0; k < runtimes[i].tiers; k++) {
 			tier = &runtimes[i].tier[k];
-			job = TAILQ_FIRST(&tier->queue);
+			job = tier->parked > 0 ? first_job(tier) : NULL;
 
-			if (job != NULL && tier->parked > 0
-			    && (best == NULL
-			        || job->submitted < best->submitted))
+			if (job != NULL && (best == NULL
+			    || job->submitted < best->submitted))
 			{
 				best = job;
 			}
@@ -371,14 +280,16 @@ jobs_dispatch(void)
 void
 job_submit(struct job *job, struct runtime *rt)
 {
-	size_t        size;
-	struct tier  *tier;
+	size_t            size;
+	struct tier      *tier;
+	struct evbuffer  *code;
 
 	job->submitted = now_us();
 
-	size = evbuffer_get_length(job->code);
+	code = job->text[TEXT_CODE];
+	size = evbuffer_get_length(code);
 	tier = tier_choose(rt, size == 0 ? ""
-	    : (const char *) evbuffer_pullup(job->code, -1), size);
+	    : (const char *) evbuffer_pullup(code, -1), size);
 
 	(void) evtimer_assign(&job->timer, loop, job_timer, job);
 

@@ -35,7 +35,16 @@ static const char *const node_environment[] = {
 	"UV_USE_IO_URING=0", NULL
 };
 
+/* Languages that are commands: a program of ours serves them all. */
+
+static const char *const command_options[] = { NULL };
+
+static const char *const command_environment[] = {
+	"HOME=/home", "LANG=C.UTF-8", "PATH=/usr/bin:/bin", "TZ=UTC", NULL
+};
+
 static const struct kind kinds[] = {
+	{ "command", command_options, NULL, NULL, command_environment },
 	{ "python", python_options, NULL, "/opt/codeexec/zygote.py",
 	  python_environment },
 	{ "node", node_options, "--max-old-space-size=",
@@ -94,7 +103,9 @@ kind_exec(const struct tier *tier)
 		*a++ = heap;
 	}
 
-	*a++ = kind->script;
+	if (kind->script != NULL) {
+		*a++ = kind->script;
+	}
 
 	for (i = 0; i < preload->count; i++) {
 		*a++ = preload->name[i];

@@ -304,7 +304,5 @@ lockdown_wait(const struct spawn_fork *request, struct spawn_job *job)
 		(void) close(fds[1]);
 	}
 
-	(void) close(SPAWN_CONTROL_FD);
-
 	return fds[0];
 }

@@ -27,9 +27,11 @@ void lockdown_enter(const struct spawn_fork *request, const int *fds,
 
 /*
  * Tells codeexecd that the run is parked, and blocks until the job comes;
- * exits when codeexecd goes away instead.  Puts the job's standard input at
- * 0, closes SPAWN_CONTROL_FD and returns the descriptor of the job's text,
- * positioned at its start; the caller closes it.
+ * exits when codeexecd goes away instead.  Puts the job's standard input at 0
+ * and returns the descriptor of the job's text, which is the caller's.
+ *
+ * SPAWN_CONTROL_FD is open still; the caller closes it before there is any
+ * user code.
  */
 int lockdown_wait(const struct spawn_fork *request, struct spawn_job *job);
 

@@ -165,6 +165,7 @@ slot_built(struct slot *slot, const struct spawn_reply *reply, int *fds,
 
 	slot->jail = fds[BUILT_JAIL];
 	slot->home = fds[BUILT_HOME];
+	slot->results = fds[BUILT_RESULTS];
 	slot->fuse = fds[BUILT_FUSE];
 
 	(void) event_assign(&slot->jail_exited, loop, slot->jail, EV_READ,

@@ -29,6 +29,7 @@
  *        | no                                |
  *        +--------------------------------- ok       as below, or ""
  *
+ *   compiler ended with an error? - yes              compile
  *   refused a process or thread? -- yes              processes
  *   tmpfs full at the end? -------- yes              disk
  *   stdout or stderr cut? --------- yes              output
@@ -83,6 +84,10 @@ job_reason(const struct job *job, const struct slot *slot, const char *status)
 		return "syscall";
 	}
 
+	if (job->compiling && !slot->signaled && slot->status != 0) {
+		return "compile";
+	}
+
 	if (cgroup_full(&slot->cgroup)) {
 		return "processes";
 	}
@@ -126,7 +131,7 @@ memory_kb(const struct slot *slot)
 
 static void
 add_result(struct evbuffer *out, struct job *job,
-    const struct collected *files)
+    const struct collected *files, const struct shown *shown)
 {
 	char              code[16] = "null", sig[16] = "null";
 	const char       *status;
@@ -150,17 +155,25 @@ add_result(struct evbuffer *out, struct job *job,
 	    "\"exit_code\":%s,\"signal\":%s,\"time_us\":%llu,"
 	    "\"cpu_us\":%llu,\"queue_us\":%llu,\"memory_kb\":%llu,"
 	    "\"truncated\":%s,\"stdout_size\":%zu,\"stderr_size\":%zu,"
-	    "\"files\":%u,\"files_size\":%llu,\"skipped_count\":%u,"
+	    "\"stage\":\"%s\",\"compile_us\":%llu,"
+	    "\"files\":%u,\"files_size\":%llu,"
+	    "\"results\":%u,\"results_size\":%llu,\"skipped_count\":%u,"
 	    "\"skipped\":[",
 	    job->id, status, job_reason(job, slot, status), code, sig,
-	    (unsigned long long) (slot->ended - job->started),
+	    (unsigned long long) (job->compiling ? 0
+	                          : slot->ended - job->started),
 	    (unsigned long long) cpu_us(slot),
 	    (unsigned long long) (job->started - job->submitted),
 	    (unsigned long long) memory_kb(slot),
-	    job->output_cut || job->files_cut ? "true" : "false",
+	    job->output_cut || job->files_cut || job->results_cut ? "true"
+	    : "false",
 	    evbuffer_get_length(job->output[0]),
-	    evbuffer_get_length(job->output[1]), files->files,
-	    (unsigned long long) files->size, files->skipped_count);
+	    evbuffer_get_length(job->output[1]),
+	    job->compiling ? "compile" : "run",
+	    (unsigned long long) (job->compiling ? slot->ended - job->started
+	                          : job->compile_us), files->files,
+	    (unsigned long long) files->size, shown->results,
+	    (unsigned long long) shown->size, files->skipped_count);
 
 	(void) evbuffer_add_buffer(text, files->skipped);
 	(void) evbuffer_add(text, "]}", 2);
@@ -175,17 +188,21 @@ job_finish(struct job *job)
 {
 	struct slot       *slot = job->slot;
 	struct client     *client = job->client;
+	struct shown       shown = { .frames = evbuffer_new() };
 	struct collected   files = {
 		.frames = evbuffer_new(), .skipped = evbuffer_new()
 	};
 
-	if (files.frames == NULL || files.skipped == NULL) {
+	if (files.frames == NULL || files.skipped == NULL
+	    || shown.frames == NULL)
+	{
 		fatal("out of memory");
 	}
 
 	collect_files(job, slot->home, slot_uid(slot), &files);
+	collect_results(job, slot->results, &shown);
 
-	add_result(client->out, job, &files);
+	add_result(client->out, job, &files, &shown);
 
 	if (evbuffer_get_length(job->output[0]) > 0) {
 		frame_move(client->out, WIRE_STDOUT, job->output[0]);
@@ -195,7 +212,9 @@ job_finish(struct job *job)
 		frame_move(client->out, WIRE_STDERR, job->output[1]);
 	}
 
+	(void) evbuffer_add_buffer(client->out, shown.frames);
 	(void) evbuffer_add_buffer(client->out, files.frames);
+	evbuffer_free(shown.frames);
 	evbuffer_free(files.frames);
 	evbuffer_free(files.skipped);
 

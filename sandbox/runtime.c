@@ -294,21 +294,6 @@ runtimes_stop(void)
 }
 
 
-struct runtime *
-runtime_find(const char *language)
-{
-	unsigned  i;
-
-	for (i = 0; i < config.runtimes; i++) {
-		if (strcmp(runtimes[i].config->name, language) == 0) {
-			return &runtimes[i];
-		}
-	}
-
-	return NULL;
-}
-
-
 static struct slot *
 free_slot(struct runtime *rt)
 {
@@ -340,6 +325,7 @@ say_ready(void)
 	if (!ready_said) {
 		ready_said = true;
 		log_info("ready");
+		versions_ask();
 		systemd_notify("READY=1");
 	}
 }

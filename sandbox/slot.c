@@ -94,7 +94,8 @@ slots_init(struct runtime *rt)
 		slot->runtime = rt;
 		slot->index = i;
 		slot->jail = slot->run = slot->keeper = -1;
-		slot->home = slot->fuse = slot->control = -1;
+		slot->home = slot->results = -1;
+		slot->fuse = slot->control = -1;
 		slot->output[0] = slot->output[1] = -1;
 
 		cgroup_open(&slot->cgroup,
@@ -124,6 +125,7 @@ close_run(struct slot *slot)
 
 	close_fd(&slot->keeper);
 	close_fd(&slot->home);
+	close_fd(&slot->results);
 	close_fd(&slot->fuse);
 }
 
@@ -456,6 +458,10 @@ slot_conclude(struct slot *slot)
 	struct job  *job = slot->job;
 
 	drain_output(slot);
+
+	if (slot->control >= 0) {
+		slot_told(slot->control, 0, slot);
+	}
 
 	if (job != NULL) {
 		slot->job = NULL;

@@ -12,6 +12,7 @@
  *   zygote    --spawn_reply--> codeexecd  + run        "forked"
  *   run       --spawn_reply--> codeexecd               "locked down, parked"
  *   codeexecd --spawn_job----> run        + job, stdin "go"
+ *   run       --spawn_reply--> codeexecd               a command: "compiled"
  */
 
 #ifndef CODEEXEC_SPAWN_H
@@ -38,6 +39,10 @@
 
 #define JAIL_HOME          "/home/user"
 
+/* Results that a program shows, written by its runtime: docs/protocol.md. */
+
+#define JAIL_RESULTS       "/home/results"
+
 
 struct spawn_build {
 	uint32_t  slot;
@@ -49,10 +54,11 @@ struct spawn_build {
 };
 
 
-/* Beside the reply of an init: its pidfd, the working directory, and a
- * timerfd that the init waits for, to end then, and with it the jail. */
+/* Beside the reply of an init: its pidfd, the working directory, the file of
+ * results, and a timerfd that the init waits for, to end then, and with it the
+ * jail. */
 
-enum { BUILT_JAIL, BUILT_HOME, BUILT_FUSE, BUILT_FDS };
+enum { BUILT_JAIL, BUILT_HOME, BUILT_RESULTS, BUILT_FUSE, BUILT_FDS };
 
 
 /* Beside it: jail (pidfd of its init), control, stdout, stderr, then one
@@ -80,16 +86,36 @@ struct spawn_reply {
 };
 
 
-/* Beside it: a sealed memfd with code, variables and arguments one after
- * another, and optionally the standard input. */
+/* Beside it: a sealed memfd with its texts one after another, and optionally
+ * the standard input. */
+
+enum {
+	TEXT_CODE,
+	TEXT_VARS,      /* JSON object, or empty */
+	TEXT_ARGS,      /* each with a NUL behind it */
+	TEXT_ENV,       /* NAME=value, each with a NUL behind it */
+	TEXT_OPTIONS,   /* JSON object, or empty */
+	TEXT_COMMAND,   /* of a language that is one, see below */
+	TEXT_FILES,     /* PUT frames' payloads, 4 bytes of length before */
+	TEXTS
+};
+
+/* TEXT_COMMAND: each with a NUL behind it, the name of the file for the
+ * program, the words of the compiler and an empty one, the words of the command
+ * and an empty one. */
 
 struct spawn_job {
 	uint32_t  serial;
-	uint32_t  cpu_seconds;  /* RLIMIT_CPU */
-	uint32_t  code_size;
-	uint32_t  vars_size;    /* JSON object, or empty */
-	uint32_t  args_size;    /* JSON array of strings, or empty */
+	uint32_t  cpu_seconds;   /* RLIMIT_CPU */
+	uint32_t  compile_ms;    /* what a compiler may take */
+	uint32_t  size[TEXTS];   /* bytes */
 };
+
+
+/* What the run of a command says while there is no user code in it, as the
+ * error of a spawn_reply. */
+
+enum command_event { COMMAND_BEGINS, COMMAND_NOT_COMPILED, COMMAND_SLOW };
 
 
 /* Sends one datagram.  Returns 0, or -1 with errno; never raises SIGPIPE. */

@@ -38,12 +38,45 @@ print_layers(char *text, size_t size)
 }
 
 
+/* Those that are commands; the others are runtimes. */
+
+static size_t
+print_languages(char *text, size_t size)
+{
+	size_t                  used;
+	unsigned                i, k;
+	const struct language  *lang;
+
+	used = (size_t) snprintf(text, size, "\"languages\":[");
+
+	for (i = 0; i < config.languages; i++) {
+		lang = &config.language[i];
+
+		used += (size_t) snprintf(text + used, size - used,
+		    "%s{\"name\":\"%.32s\",\"version\":\"%s\","
+		    "\"running\":%llu,\"aliases\":[", i > 0 ? "," : "",
+		    lang->name, lang->told != NULL ? lang->told : "",
+		    (unsigned long long) lang->running);
+
+		for (k = 0; k < lang->aliases.count; k++) {
+			used += (size_t) snprintf(text + used, size - used,
+			    "%s\"%.32s\"", k > 0 ? "," : "",
+			    lang->aliases.name[k]);
+		}
+
+		used += (size_t) snprintf(text + used, size - used, "]}");
+	}
+
+	return used + (size_t) snprintf(text + used, size - used, "],");
+}
+
+
 void
 client_state(struct client *c)
 {
 	int              n;
 	size_t           used;
-	char             text[16384];
+	char             text[65536];
 	unsigned         i, k;
 	struct tier     *tier;
 	struct runtime  *rt;
@@ -69,8 +102,9 @@ client_state(struct client *c)
 		rt = &runtimes[i];
 
 		used += (size_t) snprintf(text + used, sizeof(text) - used,
-		    "%s{\"name\":\"%.32s\",\"tiers\":[", i > 0 ? "," : "",
-		    rt->config->name);
+		    "%s{\"name\":\"%.32s\",\"version\":\"%s\","
+		    "\"tiers\":[", i > 0 ? "," : "", rt->config->name,
+		    rt->told != NULL ? rt->told : "");
 
 		for (k = 0; k < rt->tiers; k++) {
 			tier = &rt->tier[k];
@@ -89,6 +123,7 @@ client_state(struct client *c)
 	}
 
 	used += (size_t) snprintf(text + used, sizeof(text) - used, "],");
+	used += print_languages(text + used, sizeof(text) - used);
 	used += print_layers(text + used, sizeof(text) - used);
 	used += (size_t) snprintf(text + used, sizeof(text) - used, "}");
 

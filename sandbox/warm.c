@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -192,6 +193,16 @@ zygote_exited(evutil_socket_t fd, short what, void *data)
 
 
 static void
+zygote_told(struct zygote *z, const struct spawn_reply *reply)
+{
+	struct runtime  *rt = z->tier->runtime;
+
+	free(rt->told);
+	rt->told = version_text(reply->step, sizeof(reply->step));
+}
+
+
+static void
 zygote_warm(struct zygote *z)
 {
 	struct tier     *tier = z->tier;
@@ -262,6 +273,7 @@ zygote_message(evutil_socket_t fd, short what, void *data)
 		}
 
 		if (z->state == ZYGOTE_STARTING) {
+			zygote_told(z, &reply);
 			zygote_warm(z);
 			continue;
 		}

@@ -36,6 +36,7 @@ enum wire_type {
 	WIRE_STDIN  = 0x04,  /* standard input, any number of frames */
 	WIRE_RUN    = 0x05,  /* empty: the job is complete, start it */
 	WIRE_QUERY  = 0x06,  /* empty: report the state of the daemon */
+	WIRE_PUT    = 0x07,  /* 2 bytes name length, name, content: a file */
 
 	/* codeexecd to nginx */
 
@@ -46,7 +47,8 @@ enum wire_type {
 	WIRE_END    = 0x85,  /* empty: nothing more follows */
 	WIRE_BUSY   = 0x86,  /* JSON object: nothing was started, retry later */
 	WIRE_REJECT = 0x87,  /* JSON object: nothing was started, job is bad */
-	WIRE_STATE  = 0x88   /* JSON object: the answer to WIRE_QUERY */
+	WIRE_STATE  = 0x88,  /* JSON object: the answer to WIRE_QUERY */
+	WIRE_SHOW   = 0x89   /* parts of one result, as the program shows it */
 };
 
 

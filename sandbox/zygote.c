@@ -155,6 +155,8 @@ zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request)
 	prepare(&z);
 
 	spawn_reply_init(&reply, 0, 0, NULL);
+	(void) snprintf(reply.step, sizeof(reply.step), "%s",
+	    hooks->version != NULL ? hooks->version : "");
 	(void) spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0);
 
 	for ( ;; ) {

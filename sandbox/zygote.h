@@ -17,6 +17,7 @@ struct zygote_hooks {
 	void  (*before_fork)(void);
 	void  (*after_fork_parent)(void);
 	void  (*after_fork_child)(void);
+	const char  *version;        /* of the interpreter, 27 characters */
 };
 
 /*

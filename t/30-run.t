@@ -265,11 +265,13 @@ like($answer->{execution_id}, qr/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-/,
 
 $answer = $t->run_code(<<'EOP', detail => JSON::PP::true);
 import os, time
+r, w = os.pipe()
 if os.fork() == 0:
     end = time.process_time() + 0.3
     while time.process_time() < end: pass
     os._exit(0)
-time.sleep(0.8)
+os.close(w)
+os.read(r, 1)
 EOP
 cmp_ok($answer->{cpu_ms}, '>=', 280, 'cpu of a child');
 

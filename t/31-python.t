@@ -371,7 +371,7 @@ my @works = (
 		. "except ChildProcessError: print('none')", "none\n"],
 	['subprocess', "import subprocess\nprint(subprocess.check_output("
 		. "'echo a b | tr a-z A-Z | sort; ls /home; exit 0', "
-		. "shell=True, text=True), end='')", "A B\nshm\ntmp\nuser\n"],
+		. "shell=True, text=True), end='')", "A B\nresults\nshm\ntmp\nuser\n"],
 	['subprocess to our stdout', "import subprocess, sys\n"
 		. "print(1, flush=True)\nsubprocess.run(['echo', '2'])\n"
 		. "print(subprocess.run(['false']).returncode)", "1\n2\n1\n"],
@@ -580,7 +580,7 @@ for my $size ((1 << 20) - 1, 1 << 20) {
 }
 
 my $code = "print('a')" . ' ' x ((1 << 20) - 9);
-error_is($t->post($code), 413, qr/code, variables or input above the limit/,
+error_is($t->post($code), 413, qr/code, variables, input or files above a limit/,
 	'one byte more');
 is($t->output(join "\n", 'x = 0', ('x += 1') x 20000, 'print(x)'),
 	"20000\n", 'twenty thousand lines');

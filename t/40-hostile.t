@@ -430,7 +430,7 @@ print(sorted(os.listdir('/home')), sorted(os.listdir('/dev')))
 print(attempt(os.listdir, '/home/../../../root'))
 --- output
 / \['bin', 'dev', 'etc', 'home', 'lib'(?:, 'lib\w+')*, 'opt', 'proc', 'sbin', 'tmp', 'usr'\] sandbox
-\['shm', 'tmp', 'user'\] \['fd', 'full', 'null', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'urandom', 'zero'\]
+\['results', 'shm', 'tmp', 'user'\] \['fd', 'full', 'null', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'urandom', 'zero'\]
 ENOENT
 === only own processes in /proc | ok
 print(sorted(n for n in os.listdir('/proc') if not n.isdigit()), [int(n) for n in os.listdir('/proc') if n.isdigit()] == [os.getpid()])

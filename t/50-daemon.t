@@ -91,7 +91,7 @@ cmp_ok(scalar @cgroups, '>', 4, 'and its control groups');
 
 $t->run_daemon(conf => $conf);
 $t->honest('started again, and nginx was not told');
-is($t->output("import os\nprint(len(os.listdir('/home')))"), "3\n",
+is($t->output("import os\nprint(len(os.listdir('/home')))"), "4\n",
 	'runs are as they should be');
 is_deeply([sort $t->cgroups], [sort @cgroups], 'the control groups are used');
 is($t->post('b = bytearray(600 << 20)')->json->{error},

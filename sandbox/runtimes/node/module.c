@@ -22,6 +22,7 @@
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@
 #include "descriptors.h"
 #include "engine.h"
 #include "hygiene.h"
+#include "inbox.h"
 #include "lockdown.h"
 #include "threads.h"
 #include "zygote.h"
@@ -62,7 +64,28 @@ nothing(void)
 	/* void */
 }
 
-static const struct zygote_hooks hooks = { nothing, nothing, nothing };
+static struct zygote_hooks hooks = {
+	.before_fork = nothing,
+	.after_fork_parent = nothing,
+	.after_fork_child = nothing
+};
+
+
+static const char *
+version(void)
+{
+	static char               text[28];
+	const napi_node_version  *v;
+
+	if (napi_get_node_version(env, &v) != napi_ok) {
+		return NULL;
+	}
+
+	(void) snprintf(text, sizeof(text), "%u.%u.%u", v->major, v->minor,
+	    v->patch);
+
+	return text;
+}
 
 
 static void
@@ -155,46 +178,29 @@ emit(const char *event)
 }
 
 
-static napi_value
-read_text(int fd, uint32_t size)
-{
-	char        *text;
-	ssize_t      n;
-	uint32_t     got;
-	napi_value   value;
-
-	text = malloc((size_t) size + 1);
-	must(text != NULL);
-
-	for (got = 0; got < size; got += (uint32_t) n) {
-		n = read(fd, text + got, size - got);
-		must(n > 0);
-	}
-
-	must(napi_create_string_utf8(env, text, size, &value) == napi_ok);
-	free(text);
-
-	return value;
-}
-
-
 /* Returns the program as a function, or NULL when it is none. */
 
 static napi_value
 take_job(void)
 {
-	int               fd;
-	napi_value        argv[3], begun;
-	napi_valuetype    type;
-	struct spawn_job  job;
+	int                i, fd;
+	napi_value         argv[TEXT_FILES], begun;
+	struct inbox       inbox;
+	napi_valuetype     type;
+	struct spawn_job   job;
 
 	fd = lockdown_wait(&request, &job);
+	(void) close(SPAWN_CONTROL_FD);
 
-	argv[0] = read_text(fd, job.code_size);
-	argv[1] = read_text(fd, job.vars_size);
-	argv[2] = read_text(fd, job.args_size);
+	inbox_open(&inbox, fd, &job);
 
-	(void) close(fd);
+	for (i = 0; i < TEXT_FILES; i++) {
+		must(napi_create_string_utf8(env,
+		        inbox.text[i] != NULL ? inbox.text[i] : "",
+		        job.size[i], &argv[i]) == napi_ok);
+	}
+
+	inbox_close(&inbox);
 
 	must(threads_thaw() == 0);
 
@@ -202,7 +208,7 @@ take_job(void)
 
 	uv_update_time(loop);
 
-	begun = call_method(runner, "begin", 3, argv);
+	begun = call_method(runner, "begin", TEXT_FILES, argv);
 
 	return begun != NULL && napi_typeof(env, begun, &type) == napi_ok
 	    && type == napi_function ? begun : NULL;
@@ -280,6 +286,7 @@ serve_now(uv_idle_t *handle)
 
 	(void) descriptors_close();
 
+	hooks.version = version();
 	zygote_serve(&hooks, &request);
 
 	must(descriptors_restore() == 0 && engine_seed() == 0);

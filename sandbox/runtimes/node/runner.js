@@ -240,14 +240,22 @@ exports.prepare = () => {
 };
 
 
+// Texts that have a NUL behind each.
+function split(text) {
+  return text.split('\0').slice(0, -1);
+}
+
 // The program as a function without parameters.
-function begin(source, variables, parameters) {
+function begin(source, variables, parameters, environment) {
   const program = load(source.replace(/^\ufeff/, ''));
   const filename = program !== null ? SCRIPT : MODULE;
 
   isModule = program === null || program.constructor !== Function;
-  process.argv = [process.execPath, filename,
-    ...parameters ? JSON.parse(parameters) : []];
+  process.argv = [process.execPath, filename, ...split(parameters)];
+  for (const pair of split(environment)) {
+    process.env[pair.slice(0, pair.indexOf('='))] =
+      pair.slice(pair.indexOf('=') + 1);
+  }
   setGlobals(variables ? JSON.parse(variables) : {});
 
   // Workers and children are often started with the program's own file.

@@ -10,10 +10,12 @@
 
 #include <Python.h>
 
-#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "hygiene.h"
+#include "inbox.h"
 #include "lockdown.h"
 #include "zygote.h"
 
@@ -21,39 +23,11 @@ PyMODINIT_FUNC PyInit__codeexec(void);
 
 static struct spawn_fork  request;  /* that this run was forked for */
 
-static const struct zygote_hooks hooks = {
+static struct zygote_hooks hooks = {
 	.before_fork = PyOS_BeforeFork,
 	.after_fork_parent = PyOS_AfterFork_Parent,
 	.after_fork_child = PyOS_AfterFork_Child
 };
-
-
-static PyObject *
-read_text(int fd, uint32_t size)
-{
-	char      *p;
-	ssize_t    n;
-	uint32_t   got;
-	PyObject  *bytes;
-
-	bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t) size);
-	if (bytes == NULL) {
-		return NULL;
-	}
-
-	p = PyBytes_AsString(bytes);
-
-	for (got = 0; got < size; got += (uint32_t) n) {
-		n = read(fd, p + got, size - got);
-
-		if (n <= 0) {
-			Py_DECREF(bytes);
-			return PyErr_SetFromErrno(PyExc_OSError);
-		}
-	}
-
-	return bytes;
-}
 
 
 /* NULL is an exception, for the caller or for the end of the run. */
@@ -123,19 +97,30 @@ take_exception(void)
 static PyObject *
 wait_job(void)
 {
-	int               fd;
-	PyObject         *code, *vars, *args;
-	struct spawn_job  job;
+	int                i, fd;
+	PyObject          *texts, *text;
+	struct inbox       inbox;
+	struct spawn_job   job;
 
 	fd = lockdown_wait(&request, &job);
+	(void) close(SPAWN_CONTROL_FD);
 
-	code = read_text(fd, job.code_size);
-	vars = code != NULL ? read_text(fd, job.vars_size) : NULL;
-	args = vars != NULL ? read_text(fd, job.args_size) : NULL;
+	inbox_open(&inbox, fd, &job);
 
-	(void) close(fd);
+	texts = PyTuple_New(TEXT_COMMAND);
 
-	return args != NULL ? Py_BuildValue("(NNN)", code, vars, args) : NULL;
+	for (i = 0; texts != NULL && i < TEXT_COMMAND; i++) {
+		text = PyBytes_FromStringAndSize(inbox.text[i],
+		    (Py_ssize_t) job.size[i]);
+
+		if (text == NULL || PyTuple_SetItem(texts, i, text) != 0) {
+			Py_CLEAR(texts);
+		}
+	}
+
+	inbox_close(&inbox);
+
+	return texts;
 }
 
 
@@ -172,6 +157,20 @@ run_job(void)
 }
 
 
+/* "3.11.2 (main, …": the first word of it. */
+
+static const char *
+version(void)
+{
+	static char  text[28];
+
+	(void) snprintf(text, sizeof(text), "%.*s",
+	    (int) strcspn(Py_GetVersion(), " "), Py_GetVersion());
+
+	return text;
+}
+
+
 /*
  * sys.excepthook of the zygote, whose script ends with an exception: so it is
  * called by the interpreter itself, when no Python frame is left.  User code
@@ -191,6 +190,7 @@ serve(PyObject *self, PyObject *args)
 		_exit(1);
 	}
 
+	hooks.version = version();
 	zygote_serve(&hooks, &request);
 
 	code = run_job();

@@ -189,11 +189,16 @@ def prepare():
     gc.freeze()
 
 
-def begin(source, variables, arguments):
+def split(text):
+    return [os.fsdecode(part) for part in text.split(b'\0')[:-1]]
+
+
+def begin(source, variables, arguments, environment, options):
     """The program's code and globals, or the exit code if it is no program."""
     global main
     linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
-    sys.argv = [NAME] + (json.loads(arguments) if arguments else [])
+    sys.argv = [NAME] + split(arguments)
+    os.environ.update(pair.split('=', 1) for pair in split(environment))
     main = make_main(json.loads(variables) if variables else {})
     try:
         program = compile(source, NAME, 'exec', dont_inherit=True)

@@ -19,10 +19,11 @@ our @EXPORT = qw/frame file_frame result_frame answer busy reject read_frame/;
 
 our %TYPE = (
 	JOB => 0x01, CODE => 0x02, VARS => 0x03, STDIN => 0x04, RUN => 0x05,
-	QUERY => 0x06,
+	QUERY => 0x06, PUT => 0x07,
 
 	RESULT => 0x81, STDOUT => 0x82, STDERR => 0x83, FILE => 0x84,
 	END => 0x85, BUSY => 0x86, REJECT => 0x87, STATE => 0x88,
+	SHOW => 0x89,
 );
 
 # What a RESULT names when the test does not: the job being run.

@@ -89,6 +89,8 @@ sub render ($conf, $indent = '') {
 		if (ref $value eq 'HASH' && $key =~ /^(?:runtime|tier)$/) {
 			$text .= render({ "$key $_" => $value->{$_} }, $indent)
 				for sort keys %$value;
+		} elsif ($key eq 'include') {
+			$text .= qq(include("$value")\n);
 		} elsif (ref $value eq 'HASH') {
 			$text .= "$indent$key {\n"
 				. render($value, "    $indent") . "$indent}\n";

@@ -267,23 +267,27 @@ sub dial ($t, $name = 'codeexec') {
 sub job_frames ($code, %arg) {
 	my $vars = delete $arg{vars};
 	my $stdin = delete $arg{stdin};
+	my @put = @{ delete $arg{put} // [] };
 
 	return join '', frame(JOB => { language => 'python', %arg }),
 		frame(CODE => $code),
 		defined $vars ? frame(VARS => $vars) : (),
 		defined $stdin ? frame(STDIN => $stdin) : (),
+		(map { frame(PUT => $_) } @put),
 		frame('RUN');
 }
 
 # The answer as a hash: type of its first frame, its members, stdout, stderr,
-# files; undef when the connection ended.
+# files, shown results (arrays of name and content); undef when the connection
+# ended.
 
 sub read_answer ($socket) {
 	my ($type, $payload) = read_frame($socket);
 	return if !defined $type;
 
 	my %answer = (%{ JSON::PP->new->utf8->decode($payload) },
-		type => $type, stdout => '', stderr => '', file => {});
+		type => $type, stdout => '', stderr => '', file => {},
+		shown => []);
 	return \%answer if $type ne 'RESULT';
 
 	while (($type, $payload) = read_frame($socket)) {
@@ -291,6 +295,8 @@ sub read_answer ($socket) {
 		$answer{lc $type} .= $payload if $type =~ /^STD/;
 		$answer{file}{ (unpack 'n/a', $payload)[0] } = $payload
 			if $type eq 'FILE';
+		push @{ $answer{shown} }, [unpack '(n/a N/a)*', $payload]
+			if $type eq 'SHOW';
 	}
 
 	return;
