@@ -393,6 +393,70 @@ well('at last');
 
 ###############################################################################
 
+# Results, main(), environment: what a job may ask for
+
+sub ask ($code, %job) {
+	my $raw = $t->dial;
+	write_all($raw, Test::Codeexec::Real::job_frames($code,
+		language => 'nodejs', %job));
+	return Test::Codeexec::Real::read_answer($raw);
+}
+
+my %results = (options => { results => JSON::PP::true });
+
+is_deeply(ask('display("x"); display({ a: 1 }); display(Buffer.from("GIF89a"))',
+	%results)->{shown}, [['text', 'x'], ['text', '{ a: 1 }'], ['gif', 'GIF89a']],
+	'display()');
+is_deeply(ask('const s = Symbol.for("Jupyter.display");'
+	. 'display({ [s]: () => ({ "text/html": "<b>", "application/json": { a: 1 } }) });'
+	. 'await display({ async [s]() { return { "text/plain": "later" } } });'
+	. 'display({ "image/png": "iVBORw0KGgo=" }, { raw: true })', %results)->{shown},
+	[['html', '<b>', 'json', '{"a":1}'], ['text', 'later'],
+	['png', "\x89PNG\r\n\x1a\n"]], 'bundles');
+is(ask('console.log(typeof display)')->{stdout}, "undefined\n",
+	'only if they are asked for');
+is_deeply(ask('for (let i = 0; i < 200; i++) display(i)', %results, options => {
+	%{ $results{options} }, limits => { results => 5 } })->{shown},
+	[map { ['text', $_] } 0 .. 3], 'as many as there is room for');
+is_deeply(ask('display("a"); process.abort()', %results)->{shown}, [['text', 'a']],
+	'what was shown before a crash is there');
+
+for my $case (
+	['a function', 'function main({ a }) { return { b: a + 1 } }', '{"b":2}'],
+	['an async one', 'async function main(x) { await 1; return [x] }', '[{"a":1}]'],
+	['with await at the top', 'await 1; const main = (x) => x.a', '1'],
+	['exported', 'module.exports = { main: (x) => x }', '{"a":1}'],
+	['of a module', 'import "fs"; export function main({ a }) { return String(a) }', '"1"'],
+	['nothing', 'function main() {}', 'null'])
+{
+	my $a = ask($case->[1], options => { %{ $results{options} },
+		main => { arguments => { a => 1 } } });
+	is_deeply($a->{shown}, [['@return', $case->[2]]], "main(): $case->[0]")
+		|| diag($a->{stderr});
+}
+
+for my $case (
+	['main() that is not there', '1', 'ReferenceError', 'main is not defined'],
+	['main() that fails', 'function main() { throw new TypeError("t") }', 'TypeError', 't'],
+	['an error', 'throw new RangeError("r")', 'RangeError', 'r'])
+{
+	my $a = ask($case->[1], options => { %{ $results{options} },
+		$case->[0] =~ /main/ ? (main => {}) : () });
+	my ($name, $json) = @{ $a->{shown}[0] // [] };
+	my $error = JSON::PP->new->decode($json // '{}');
+	is($name, '@error', "$case->[0]: told");
+	is("$error->{name}: $error->{value}", "$case->[2]: $case->[3]", "$case->[0]: as it is");
+	like($error->{traceback}, qr/\A\Q$case->[2]: $case->[3]\E(?:\n    at [^\n]*main\.js[^\n]*)*\z/,
+		"$case->[0]: its own frames");
+	unlike("$json$a->{stderr}", qr{/opt}, "$case->[0]: no path of ours");
+	is($a->{exit_code}, 1, "$case->[0]: exit code");
+}
+
+is(ask('console.log(process.env.A, process.env.B)', env => { A => '1', B => 'x=y' })->{stdout},
+	"1 x=y\n", 'environment');
+
+###############################################################################
+
 # The zygote is replaced, and what is preloaded must not break a rule
 
 $t->run_daemon(name => 'worn', conf => { runs => 2, runtime => {

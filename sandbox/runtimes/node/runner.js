@@ -18,6 +18,8 @@ const v8 = require('v8');
 const vm = require('vm');
 const { pathToFileURL } = require('url');
 
+const display = require('./display.js');
+
 // A program may take the global one away.
 const { process } = globalThis;
 
@@ -38,6 +40,9 @@ const ENVIRONMENT = {
   TZ: 'UTC',
   USER: 'user',
 };
+
+// Behind a program whose main() is wanted, of what it has called so.
+const RETURN_MAIN = '\nreturn typeof main === "undefined" ? undefined : main;';
 
 const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 
@@ -80,6 +85,10 @@ function compile(source) {
   return vm.compileFunction(source, PARAMETERS, OPTIONS);
 }
 
+function withMain(source) {
+  return display.wantsMain() ? source + RETURN_MAIN : source;
+}
+
 function compileAsync(source) {
   const head = `(async function (${PARAMETERS.join(', ')}) { `;
   return vm.runInThisContext(`${head}${source}\n})`,
@@ -97,14 +106,14 @@ function withoutFrames(error) {
 
 function load(source) {
   try {
-    return compile(source);
+    return compile(withMain(source));
   } catch (error) {
     if (error instanceof SyntaxError && IS_MODULE.test(error.message)) {
       return null;
     }
     if (error instanceof SyntaxError && /\bawait\b/.test(source)) {
       try {
-        return compileAsync(source);
+        return compileAsync(withMain(source));
       } catch (other) {
         if (other instanceof SyntaxError && IS_MODULE.test(other.message)) {
           return null;
@@ -117,11 +126,12 @@ function load(source) {
 
 
 // The frames at the end that are node's own say nothing about the program.
+const OWN_FRAMES = /(?:\n {4}at (?:[^\n]*\()?node:internal[^\n]*)+$/;
+
 function trim(error) {
   const stack = util.types.isNativeError(error) ? error.stack : null;
   if (typeof stack === 'string') {
-    error.stack = stack.replace(
-      /(?:\n {4}at (?:[^\n]*\()?node:internal[^\n]*)+$/, '');
+    error.stack = stack.replace(OWN_FRAMES, '');
   }
 }
 
@@ -170,7 +180,15 @@ exports.setUp = (native) => {
     } catch {
       // It is as the program made it.
     }
-    return caught(error, fromPromise);
+    if (caught(error, fromPromise)) {
+      return true;
+    }
+    try {
+      display.failed(error);
+    } catch {
+      // It can't be told; node tells it on stderr.
+    }
+    return false;
   };
 
   makeMain(SCRIPT);
@@ -246,7 +264,11 @@ function split(text) {
 }
 
 // The program as a function without parameters.
-function begin(source, variables, parameters, environment) {
+function begin(source, variables, parameters, environment, options) {
+  if (options) {
+    display.start(JSON.parse(options));
+  }
+
   const program = load(source.replace(/^\ufeff/, ''));
   const filename = program !== null ? SCRIPT : MODULE;
 
@@ -279,9 +301,17 @@ exports.begin = (...job) => {
 };
 
 
+// What the program has returned, or a promise of it: an ES module has names, a
+// CommonJS module exports.
 exports.watch = (value) => {
   main.loaded = true;
   result = value;
+
+  if (display.wantsMain()) {
+    Promise.resolve(value).then((found) => display.callMain(
+      typeof found === 'function' ? found
+        : found?.main ?? found?.default?.main ?? main.exports.main));
+  }
 };
 
 
