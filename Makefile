@@ -23,12 +23,18 @@ TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap g++ ruby lua5.4 p
 VM_DEPS    := qemu-system-x86 busybox-static cpio
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
+NODE_DEPS   = $(if $(filter-out 0,$(NODE)),nodejs $(if $(NODE_API),,libnode-dev libuv1-dev))
 ROOTFS_DEPS := python3 util-linux mmdebstrap $(if $(SQUASHFS),squashfs-tools)
+
+# Headers of Node-API and libuv, if there are any
+NODE_API   := $(firstword $(wildcard /usr/include/node/node_api.h /usr/include/nodejs/src/node_api.h))
+NODE_UV    := $(firstword $(wildcard $(dir $(NODE_API))uv.h /usr/include/uv.h))
 
 # Where things are run from and installed to
 HOST       ?= 127.0.0.1
 PORT       ?= 8080
 DB         ?= 0
+NODE       ?= 0
 ROOTFS     ?= build/rootfs
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
@@ -80,6 +86,8 @@ C_BASE     := -std=gnu11 -DCODEEXEC_VERSION='"$(VERSION)"' \
               -DCODEEXEC_CONF='"$(CONFDIR)/codeexecd.conf"' -iquote sandbox
 BUILDER_CC := $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIE
 DAEMON_CC  := $(if $(SANITIZE),$(SAN) $(WARN) $(C_BASE) -fPIE,$(BUILDER_CC))
+NODE_CC     = $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIC -isystem $(dir $(NODE_API)) \
+              -DNODE_GYP_MODULE_NAME=codeexec
 PYTHON_CC   = $(CFLAGS) $(HARDEN) $(WARN) $(C_BASE) -fPIC $$(/usr/bin/python3-config --includes)
 LINK       := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
@@ -95,6 +103,8 @@ DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown inbox 
 PYTHON_SRC  := sandbox/runtimes/python
 COMMAND_SRC := command $(ZYGOTE_SRC)
 
+NODE_SRC    := sandbox/runtimes/node
+
 FAULT_OBJ    = $(if $(FAULTS),$(OBJ)/$(1)/faults.o)
 DAEMON_OBJ  := $(DAEMON_SRC:%=$(OBJ)/daemon/%.o) $(call FAULT_OBJ,daemon)
 BUILDER_OBJ := $(BUILDER_SRC:%=$(OBJ)/builder/%.o) $(call FAULT_OBJ,builder)
@@ -103,6 +113,13 @@ PYTHON_OBJ  := $(call FAULT_OBJ,python) $(patsubst $(PYTHON_SRC)/%.c,$(OBJ)/pyth
 PYTHON_OUT  := $(BUILD)/python/_codeexec.abi3.so $(BUILD)/python/matplotlib/matplotlibrc \
     $(patsubst $(PYTHON_SRC)/%,$(BUILD)/python/%, \
       $(filter-out %/fontcache.py,$(wildcard $(PYTHON_SRC)/*.py)))
+
+
+# Node.js is built where its headers are.
+NODE_OBJ    := $(patsubst $(NODE_SRC)/%.c,$(OBJ)/node/%.o,$(wildcard $(NODE_SRC)/*.c)) \
+               $(ZYGOTE_SRC:%=$(OBJ)/node/%.o)
+NODE_OUT    := $(if $(and $(NODE_API),$(NODE_UV)),$(BUILD)/node/codeexec.node \
+    $(patsubst $(NODE_SRC)/%,$(BUILD)/node/%,$(wildcard $(NODE_SRC)/*.js)),without-node)
 
 COMMAND_OUT := $(BUILD)/command/codeexec-command
 
@@ -135,11 +152,11 @@ TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
 
-.PHONY: all deps run start stop rootfs test asan faults test-vm soak check bench bench-images \
-        bench-layers install clean help
+.PHONY: all without-node deps run start stop rootfs test asan faults test-vm soak check bench \
+        bench-images bench-layers install clean help
 
-all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) $(COMMAND_OUT) ## build (the default; V=1 shows the commands)
-	@chmod -R a+rX $(BUILD)/python $(BUILD)/command  # whatever the umask is: the runs read it
+all: $(NGINX_OUT) $(BUILD)/codeexecd $(BUILD)/codeexec-builder $(PYTHON_OUT) $(NODE_OUT) $(COMMAND_OUT) ## build (the default; V=1 shows the commands)
+	@chmod -R a+rX $(BUILD)/python $(BUILD)/command $(wildcard $(BUILD)/node)  # whatever the umask is: the runs read it
 
 # One short line for each command, unless V=1
 Q   := $(if $(V),,@)
@@ -200,6 +217,16 @@ $(OBJ)/%/faults.o: t/faults/faults.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(PYTHON_CC) -DPROGRAM="'$$(echo $* | sed 's/python/z/; s/\(.\).*/\1/')'" -c -o $@ $<
 
+$(OBJ)/node/%.o: sandbox/%.c Makefile
+	$(call say,compile)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(NODE_CC) -MMD -MP -c -o $@ $<
+
+$(OBJ)/node/%.o: $(NODE_SRC)/%.c Makefile
+	$(call say,compile)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(NODE_CC) -MMD -MP -c -o $@ $<
+
 $(BUILD)/codeexecd: $(DAEMON_OBJ)
 	$(call say,link)
 	$(Q)$(CC) $(LINK) $(if $(SANITIZE),$(SAN)) -o $@ $^ $(FAULT_LINK) $(DAEMON_LIBS)
@@ -224,6 +251,18 @@ $(BUILD)/python/_codeexec.abi3.so: $(PYTHON_OBJ)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^ $(FAULT_LINK)
 
+$(BUILD)/node/codeexec.node: $(NODE_OBJ)
+	$(call say,link)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -Wl,-z,relro,-z,now -o $@ $^
+
+$(BUILD)/node/%.js: $(NODE_SRC)/%.js
+	$(call say,copy)
+	$(Q)install -D -m 644 $< $@
+
+without-node:
+	@echo '  without Node.js, whose headers are not here (packages libnode-dev, libuv1-dev)'
+
 $(BUILD)/python/%.py: $(PYTHON_SRC)/%.py
 	$(call say,copy)
 	$(Q)install -D -m 644 $< $@
@@ -236,11 +275,11 @@ $(BUILD)/python/matplotlib/matplotlibrc: $(PYTHON_SRC)/fontcache.py
 
 # ------------------------------------------------------------------- running
 
-deps: ## install what is missing of the Debian packages
-	@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS)
+deps: ## install what is missing of the Debian packages (NODE=1: Node.js, too)
+	@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS) $(NODE_DEPS)
 
 # run, start and test build only after their packages are there
-built = +@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(1) && $(MAKE) --no-print-directory all
+built = +@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(NODE_DEPS) $(1) && $(MAKE) --no-print-directory all
 
 run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1, DB=1 with PostgreSQL)
 	$(call built,$(DB_DEPS))
@@ -300,7 +339,7 @@ $(BUILD)/bench/floor: BENCH_LIBS = $$(/usr/bin/python3-config --includes --ldfla
 bench: ## measure (QUICK=1: a first impression)
 	$(call built,$(BENCH_DEPS))
 	@$(MAKE) -s $(BUILD)/bench/load $(BUILD)/bench/spawn $(BUILD)/bench/floor
-	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/run
+	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) $(if $(PROGRAMS),PROGRAMS='$(PROGRAMS)') bench/run
 	@env BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) QUICK=$(QUICK) bench/images
 
 bench-layers: ## measure what each layer of the sandbox costs (BEFORE=build of an older one, QUICK=1)
@@ -328,6 +367,7 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
 	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
+	[ ! -d $(BUILD)/node ] || cp -R $(BUILD)/node $(DESTDIR)$(LIBDIR)
 	install -D -t $(DESTDIR)$(LIBDIR)/command $(COMMAND_OUT)
 	install -m 644 sandbox/rootfs/*.py $(DESTDIR)$(LIBDIR)/rootfs
 	install -m 755 sandbox/rootfs/codeexec-rootfs $(DESTDIR)$(LIBDIR)/rootfs

@@ -228,14 +228,14 @@ send_attack(const char *language, const char *program, size_t size)
 /* The runtime's check.*, whatever its language calls it. */
 
 static ssize_t
-read_program(const char *runtime, char *program, size_t size)
+read_program(const char *kind, char *program, size_t size)
 {
 	char     pattern[512];
 	glob_t   found;
 	ssize_t  n;
 
 	(void) snprintf(pattern, sizeof(pattern), "%s/%s/check.*",
-	    config.library, runtime);
+	    config.library, kind);
 
 	if (glob(pattern, 0, NULL, &found) != 0) {
 		errno = ENOENT;
@@ -423,7 +423,8 @@ next_attack(evutil_socket_t fd, short what, void *data)
 	}
 
 	language = config.runtime[attack.runtime].name;
-	n = read_program(language, program, sizeof(program));
+	n = read_program(config.runtime[attack.runtime].kind->name, program,
+	    sizeof(program));
 
 	if (n < 0) {
 		log_warn("\"%s\" has no attacks (check.* in its directory): "

@@ -118,6 +118,7 @@ struct tier_config {
 
 struct runtime_config {
 	char                *name;
+	const struct kind   *kind;
 	char                *interpreter;
 	struct tier_config   tier[TIERS_MAX];
 	unsigned             tiers;
@@ -181,6 +182,24 @@ int  language_copy(struct cfg_t *cfg);
 /* Returns the number of a runtime, or -1; *lang is NULL if the runtime is the
  * language. */
 int  language_find(const char *name, struct language **lang);
+
+
+/* kind.c: what is different from one interpreter to another */
+
+struct kind {
+	const char         *name;        /* its directory in the library, too */
+	const char *const  *options;     /* of the interpreter */
+	const char         *heap;        /* the one that ends in MB, or NULL */
+	const char         *script;      /* in the pen, or NULL */
+	const char *const  *environment;
+};
+
+/* NULL if there is none of that name. */
+const struct kind  *kind_find(const char *name);
+
+/* Becomes the zygote of a tier; returns if that fails. */
+struct tier;
+void                kind_exec(const struct tier *tier);
 
 
 /* hierarchy.c */

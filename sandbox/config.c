@@ -67,6 +67,23 @@ copy_tier(cfg_t *cfg, struct tier_config *tier)
 
 
 static int
+copy_kind(cfg_t *cfg, struct runtime_config *rt)
+{
+	const char  *name = cfg_getstr(cfg, "kind");
+
+	rt->kind = kind_find(name != NULL ? name : rt->name);
+
+	if (rt->kind == NULL || rt->kind->script == NULL) {
+		cfg_error(cfg, "runtime \"%s\" is of no \"kind\" that there is",
+		    rt->name);
+		return -1;
+	}
+
+	return 0;
+}
+
+
+static int
 copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 {
 	unsigned  i;
@@ -93,6 +110,10 @@ copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 		return -1;
 	}
 
+	if (copy_kind(cfg, rt) != 0) {
+		return -1;
+	}
+
 	rt->interpreter = xstrdup(cfg_getstr(cfg, "interpreter"));
 
 	for (i = 0; i < rt->tiers; i++) {
@@ -115,6 +136,7 @@ add_commands(uint64_t spare)
 	struct runtime_config  *rt = &config.runtime[config.runtimes++];
 
 	rt->name = (char *) "command";
+	rt->kind = kind_find(rt->name);
 	rt->interpreter = (char *) "/opt/codeexec/codeexec-command";
 	rt->tiers = 1;
 

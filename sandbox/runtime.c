@@ -191,7 +191,7 @@ builder_exec(struct runtime *rt)
 	(void) snprintf(path, sizeof(path), "%s/codeexec-builder",
 	    config.library);
 	(void) snprintf(library, sizeof(library), "%s/%s", config.library,
-	    rt->config->name);
+	    rt->config->kind->name);
 	(void) snprintf(slots, sizeof(slots), "%llu",
 	    (unsigned long long) config.slots);
 

@@ -299,45 +299,19 @@ zygote_message(evutil_socket_t fd, short what, void *data)
 static void
 zygote_exec(void *data)
 {
-	char  *argv[NAMES_MAX + 8], **a;
-	char  *envp[] = {
-		(char *) "HOME=/home",
-		(char *) "LANG=C.UTF-8",
-		(char *) "PATH=/usr/bin:/bin",
-		(char *) "PYTHONNOUSERSITE=1",
-		(char *) "PYTHONSAFEPATH=1",
-		(char *) "TZ=UTC",
-		NULL
-	};
-	unsigned      i;
-	struct tier  *tier = data;
+	const struct tier  *tier = data;
 
-	a = argv;
-	*a++ = tier->runtime->config->interpreter;
-
-	if (tier->runtime->number != config.commands) {
-		*a++ = (char *) "-B";
-		*a++ = (char *) "-Xutf8";
-		*a++ = (char *) "/opt/codeexec/zygote.py";
-	}
-
-	for (i = 0; i < tier->config->preload.count; i++) {
-		*a++ = tier->config->preload.name[i];
-	}
-
-	*a = NULL;
-
-	(void) execve(argv[0], argv, envp);
+	kind_exec(tier);
 
 	/* What is not there, or is no program, will not be the next time. */
 
 	if (errno == ENOENT || errno == EACCES || errno == ENOEXEC) {
-		log_warn("the interpreter \"%s\": %s", argv[0],
-		    strerror(errno));
+		log_warn("the interpreter \"%s\": %s",
+		    tier->runtime->config->interpreter, strerror(errno));
 		_exit(SPAWN_UNFIT);
 	}
 
-	fatal("execve(\"%s\")", argv[0]);
+	fatal("execve(\"%s\")", tier->runtime->config->interpreter);
 }
 
 

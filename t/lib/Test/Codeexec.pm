@@ -74,6 +74,8 @@ sub has ($self, @what) {
 			: $what eq 'root' ? $> == 0
 			: $what eq 'daemon' ? -x $DAEMON
 				&& ($> == 0 || $ENV{CODEEXEC_ROOTLESS})
+			: $what eq 'node' ? -x '/usr/bin/node'
+				&& -e ($DAEMON =~ s{[^/]+$}{node/codeexec.node}r)
 			: grep { -x "$_/$what" } split /:/, $ENV{PATH};
 
 		plan(skip_all => "no $what") if !$there;

@@ -22,7 +22,7 @@ our @ISA = qw/Test::Codeexec/;
 # configuration, science => 1 adds that tier, http replaces the server.
 
 sub start ($class, %arg) {
-	my $t = $class->new->has('daemon');
+	my $t = $class->new->has('daemon', $arg{node} ? 'node' : ());
 
 	$t->write_conf($arg{http} // <<~'EOC');
 		upstream sandbox { server unix:%%SOCK%%; keepalive 8; }
@@ -52,7 +52,13 @@ sub real_conf ($class, %arg) {
 		when => [qw/numpy pandas matplotlib scipy/],
 	} if $arg{science};
 
-	return { runtime => { python => { tier => \%tier } },
+	# node => 1 adds Node.js.
+
+	my $node = { kind => 'node', interpreter => '/usr/bin/node',
+		tier => { base => { spare => $arg{spare} // 2 } } };
+
+	return { runtime => { python => { tier => \%tier },
+			$arg{node} ? (nodejs => $node) : () },
 		%{ $arg{conf} // {} } };
 }
 

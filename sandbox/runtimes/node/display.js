@@ -1,0 +1,119 @@
+// Copyright (C) The codeexec authors.
+//
+// display(), the forms that a value has, and what a job may want of a program
+// beside its output: docs/languages.md.
+
+'use strict';
+
+const util = require('util');
+
+const results = require('./results.js');
+
+// What Deno's notebooks have made usual: a method that returns a bundle, an
+// object of media types and contents.
+const SYMBOL = Symbol.for('Jupyter.display');
+
+const IMAGES = [
+  ['png', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')],
+  ['jpeg', Buffer.from('\xff\xd8\xff', 'latin1')],
+  ['gif', Buffer.from('GIF8', 'latin1')],
+  ['pdf', Buffer.from('%PDF-', 'latin1')],
+];
+
+const TRACEBACK_MAX = 20000;
+
+let options = {};
+
+
+function bundleForms(bundle) {
+  return Object.entries(bundle ?? {})
+    .filter(([, content]) => content !== undefined && content !== null)
+    .map(([type, content]) => {
+      const name = results.nameOf(type);
+      return [name, results.encode(name, content)];
+    });
+}
+
+function formsOf(value) {
+  if (ArrayBuffer.isView(value)) {
+    const bytes = results.encode('png', value);
+    const image = IMAGES.find(([, head]) =>
+      bytes.subarray(0, head.length).equals(head));
+
+    if (image) {
+      return [[image[0], bytes]];
+    }
+  }
+  return [['text', results.encode('text',
+    typeof value === 'string' ? value : util.inspect(value))]];
+}
+
+
+// Shows a value as well as it can be shown, or, raw, a bundle.  Of a value
+// whose forms come later it returns the promise.
+function display(value, { raw = false } = {}) {
+  if (raw) {
+    results.put(bundleForms(value));
+    return undefined;
+  }
+  if (typeof value?.[SYMBOL] !== 'function') {
+    results.put(formsOf(value));
+    return undefined;
+  }
+
+  const bundle = value[SYMBOL]();
+
+  if (util.types.isPromise(bundle)) {
+    return bundle.then((later) => results.put(bundleForms(later)));
+  }
+  results.put(bundleForms(bundle));
+  return undefined;
+}
+
+
+// Before the program.
+exports.start = (wishes) => {
+  options = wishes;
+  if (options.results) {
+    results.start(options.limits ?? {}, 1 + ('main' in options));
+    Object.defineProperty(globalThis, 'display', { value: display,
+      writable: true, enumerable: false, configurable: true });
+  }
+};
+
+
+exports.wantsMain = () => 'main' in options;
+
+// An error that is not thrown by a line of ours.
+function missing(name) {
+  const limit = Error.stackTraceLimit;
+
+  try {
+    Error.stackTraceLimit = 0;
+    return Promise.reject(new ReferenceError(`${name} is not defined`));
+  } finally {
+    Error.stackTraceLimit = limit;
+  }
+}
+
+// The program has been evaluated: calls what it has called main, with nothing
+// of ours below it.
+exports.callMain = (main) => (typeof main !== 'function' ? missing('main')
+  : Promise.resolve(options.main?.arguments ?? {}).then(main)
+    .then((value) => results.putFinal('@return', value)));
+
+
+// The program has ended with an exception.
+exports.failed = (error) => {
+  const isError = util.types.isNativeError(error);
+  const text = isError ? String(error.stack) : `Uncaught ${util.inspect(error)}`;
+  const half = TRACEBACK_MAX / 2;
+
+  results.putFinal('@error', {
+    name: isError ? String(error.name) : typeof error,
+    value: results.cut(isError ? String(error.message) : util.inspect(error),
+      10000),
+    traceback: text.length <= TRACEBACK_MAX ? text
+      : `${text.slice(0, half)}\n…\n${text.slice(-half)}`,
+  });
+};

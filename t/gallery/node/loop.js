@@ -1,0 +1,5 @@
+console.log('in');
+for (;;) {}
+//! timeout 1
+//! end timeout
+//= in
