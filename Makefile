@@ -151,6 +151,7 @@ TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec
     CODEEXEC_DAEMON=$(OUT)/codeexecd $(if $(SANITIZE),CODEEXEC_STATIC=1 \
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
 T ?= t/
+JOBS ?= 1
 
 .PHONY: all without-node deps run start stop rootfs test asan faults test-vm soak check bench \
         bench-images bench-layers install clean help
@@ -304,7 +305,7 @@ rootfs: ## build a rootfs for the runs (ROOTFS=build/rootfs, SQUASHFS=1)
 
 test: ## run the test suite (T=t/10-runcode.t for one file)
 	$(call built,$(TEST_DEPS))
-	env $(TEST_ENV) prove -j1 --timer $(T)
+	env $(TEST_ENV) prove -j$(JOBS) --timer $(T)
 
 asan: ## run the test suite under ASan and UBSan
 	$(MAKE) test SANITIZE=1 T='$(T)'
