@@ -111,7 +111,7 @@ my @hostile = (
 		paths = '/etc/shadow', '/etc/subuid', '/root', '/sys', '/var', '/run', '/boot', '/proc/1', '/proc/sys'
 		print(sum(os.path.exists(p) for p in paths))
 		EOP
-	['the root' => <<~'EOP', "dev etc home opt proc tmp usr\n[] ['user', 'tmp', 'shm'] True\n"],
+	['the root' => <<~'EOP', "dev etc home opt proc tmp usr\n[] ['user', 'tmp', 'shm', 'results'] True\n"],
 		import glob, os
 		print(*sorted(d for d in os.listdir('/') if not os.path.islink('/' + d) or d == 'tmp'))
 		mine = [p for p in glob.glob('/proc/[0-9]*') if p != '/proc/%d' % os.getpid()]

@@ -15,7 +15,7 @@
 
 #include "match.h"
 
-#define LENGTH    24   /* of both, since the simple one tries everything */
+#define LENGTH    16   /* of both, since the simple one tries everything */
 
 #define CHECK(x)  if (!(x)) { check_failed(#x, __LINE__); }
 
