@@ -121,7 +121,9 @@ ngx_http_codeexec_pg_sweep_done(ngx_http_codeexec_pg_job_t *job)
     pool = job->data;
     batch = pool->sweep_batch;
 
-    if (job->time > NGX_HTTP_CODEEXEC_PG_SLOW) {
+    if (job->time > NGX_HTTP_CODEEXEC_PG_SLOW
+        || job->status == NGX_HTTP_GATEWAY_TIME_OUT)
+    {
         pool->sweep_batch = ngx_max(batch / 2, 1);
 
     } else if (job->status == NGX_OK && job->time < NGX_HTTP_CODEEXEC_PG_FAST)
