@@ -195,7 +195,7 @@ my $path = image_path(image_name(), '/slow/');
 write_all($_, $t->request(GET => $path, keepalive => 1) x 8) for @busy;
 ok(wait_until(5, sub { $slow->executed('lookup') >= 32 }), 'half of them');
 my $sweeps = $slow->executed('sweep');
-is($sweeps, 0, 'no sweep while requests wait');
+cmp_ok($sweeps, '<=', 1, 'no sweep while requests wait, but one before them');
 $t->read_response($busy[$_ % 8]) for 0 .. 63;
 $_->close for @busy;
 ok(wait_until(3, sub { $slow->executed('sweep') }), 'but then');
