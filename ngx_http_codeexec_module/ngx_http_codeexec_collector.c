@@ -12,6 +12,8 @@
  *   +---> BUSY --------------------------------------------> NGX_OK <---+
  *   |                                                           ^
  *   +---> REJECT -----------------------------------------------+
+ *   |                                                           ^
+ *   +---> STATE, of a query, which has no other answer ---------+
  *
  * All else is NGX_HTTP_UPSTREAM_INVALID_HEADER: another order, and more or
  * less bytes than RESULT announced.
@@ -27,8 +29,12 @@
 
 static ngx_int_t ngx_http_codeexec_begin_frame(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+static ngx_uint_t ngx_http_codeexec_is_first(ngx_http_codeexec_ctx_t *ctx,
+    ngx_uint_t type);
 static ngx_uint_t ngx_http_codeexec_rank(ngx_uint_t type);
 static ngx_int_t ngx_http_codeexec_begin_control(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_begin_state(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_begin_payload(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
@@ -39,6 +45,8 @@ static ngx_int_t ngx_http_codeexec_add_data(ngx_http_request_t *r,
 static ngx_int_t ngx_http_codeexec_end_frame(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_http_codeexec_stream_t *ngx_http_codeexec_stream(
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_take_state(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_take_shown(ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_take_file(ngx_http_request_t *r,
@@ -56,7 +64,10 @@ ngx_http_codeexec_collector_init(ngx_http_request_t *r,
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
-    limit = ngx_max(lcf->max_response_size, NGX_HTTP_CODEEXEC_MAX_CONTROL);
+    limit = ctx->job.query ? NGX_HTTP_CODEEXEC_MAX_STATE
+                           : NGX_HTTP_CODEEXEC_MAX_CONTROL;
+
+    limit = ngx_max(lcf->max_response_size, limit);
 
     wire_reader_init(&ctx->reader, ngx_min(limit, WIRE_LENGTH_MAX));
 
@@ -144,7 +155,7 @@ ngx_http_codeexec_begin_frame(ngx_http_request_t *r,
                    type, ctx->reader.length);
 
     if (ctx->frame == 0
-            ? (type != WIRE_RESULT && type != WIRE_BUSY && type != WIRE_REJECT)
+            ? !ngx_http_codeexec_is_first(ctx, type)
             : (ngx_http_codeexec_rank(type) == 0
                || ngx_http_codeexec_rank(type)
                   < ngx_http_codeexec_rank(ctx->frame)))
@@ -161,12 +172,26 @@ ngx_http_codeexec_begin_frame(ngx_http_request_t *r,
     case WIRE_REJECT:
         return ngx_http_codeexec_begin_control(r, ctx);
 
+    case WIRE_STATE:
+        return ngx_http_codeexec_begin_state(r, ctx);
+
     case WIRE_END:
         return ngx_http_codeexec_begin_end(r, ctx);
 
     default:
         return ngx_http_codeexec_begin_payload(r, ctx);
     }
+}
+
+
+static ngx_uint_t
+ngx_http_codeexec_is_first(ngx_http_codeexec_ctx_t *ctx, ngx_uint_t type)
+{
+    if (ctx->job.query) {
+        return type == WIRE_STATE;
+    }
+
+    return type == WIRE_RESULT || type == WIRE_BUSY || type == WIRE_REJECT;
 }
 
 
@@ -222,6 +247,25 @@ ngx_http_codeexec_begin_control(ngx_http_request_t *r,
     ctx->control.data = ngx_pnalloc(r->pool, ctx->reader.length + 1);
 
     return ctx->control.data ? NGX_AGAIN : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_begin_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_codeexec_stream_t  *stream;
+
+    if (ctx->reader.length > NGX_HTTP_CODEEXEC_MAX_STATE) {
+        return ngx_http_codeexec_invalid(r, wire_strerror(WIRE_TOO_LONG));
+    }
+
+    stream = &ctx->result.state;
+
+    stream->data = ngx_pnalloc(r->pool, ctx->reader.length + 1);
+    stream->size = ctx->reader.length;
+
+    return stream->data ? NGX_AGAIN : NGX_ERROR;
 }
 
 
@@ -314,6 +358,9 @@ ngx_http_codeexec_stream(ngx_http_codeexec_ctx_t *ctx)
     case WIRE_FILE:
         return &ctx->result.content;
 
+    case WIRE_STATE:
+        return &ctx->result.state;
+
     default:
         return NULL;
     }
@@ -342,6 +389,9 @@ ngx_http_codeexec_end_frame(ngx_http_request_t *r,
 
     case WIRE_END:
         return NGX_OK;
+
+    case WIRE_STATE:
+        return ngx_http_codeexec_take_state(r, ctx);
     }
 
     json = ngx_http_codeexec_json_parse(&ctx->control, 0);
@@ -362,6 +412,31 @@ ngx_http_codeexec_end_frame(ngx_http_request_t *r,
     json_decref(json);
 
     return rc;
+}
+
+
+/* Parsed once, for whoever asked for it. */
+
+static ngx_int_t
+ngx_http_codeexec_take_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_str_t  text;
+
+    text.data = ctx->result.state.data;
+    text.len = ctx->result.state.len;
+
+    json_decref(ctx->json);
+
+    ctx->json = ngx_http_codeexec_json_parse(&text, 0);
+
+    if (!json_is_object(ctx->json)) {
+        return ngx_http_codeexec_invalid(r, "no JSON");
+    }
+
+    ctx->outcome = NGX_HTTP_CODEEXEC_OK;
+
+    return NGX_OK;
 }
 
 
@@ -446,7 +521,8 @@ ngx_http_codeexec_next_buffer(ngx_http_request_t *r,
 
     size = b->end - b->start;
     rest = ctx->result.output.size + ctx->result.errors.size
-           + ctx->result.records.size + ctx->result.content.size;
+           + ctx->result.records.size + ctx->result.content.size
+           + ctx->result.state.size;
 
     if (rest > size && size < NGX_HTTP_CODEEXEC_LARGE_BUFFER) {
         size = ngx_min(rest + NGX_HTTP_CODEEXEC_MAX_CONTROL,

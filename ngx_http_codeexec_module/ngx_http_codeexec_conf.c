@@ -67,6 +67,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
      *     conf->image_names = NULL;
      *     conf->image = { 0 };
      *     conf->dialect = NULL;
+     *     conf->endpoint = NULL;
      */
 
     conf->upstream.local = NGX_CONF_UNSET_PTR;
@@ -136,7 +137,10 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
 
-    conf->dialect = &ngx_http_codeexec_native;
+    if (conf->dialect == NULL) {
+        conf->dialect = prev->dialect;
+        conf->endpoint = prev->endpoint;
+    }
 
     ngx_http_codeexec_merge_handler(cf, prev, conf);
     ngx_http_codeexec_merge_upstream(cf, prev, conf);

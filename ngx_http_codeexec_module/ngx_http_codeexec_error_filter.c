@@ -5,7 +5,7 @@
  * Adds the headers every answer of a location with codeexec_pass has, and
  * puts JSON in place of the pages core sends for errors, its own and those of
  * other modules, unless an error_page was found for them.  The latter is done
- * for codeexec_image, too.
+ * for codeexec_image, too, and where codeexec_api is set.
  */
 
 
@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_codeexec_send_header(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_add_headers(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+static const char *ngx_http_codeexec_allow(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_loc_conf_t *lcf);
 static ngx_int_t ngx_http_codeexec_add_cache_control(ngx_http_request_t *r,
     ngx_http_codeexec_loc_conf_t *lcf);
 static ngx_int_t ngx_http_codeexec_add_retry_after(ngx_http_request_t *r,
@@ -91,7 +93,7 @@ ngx_http_codeexec_header_filter(ngx_http_request_t *r)
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
     if (lcf->upstream.upstream == NULL && lcf->pass_lengths == NULL
-        && lcf->image.pool == NULL)
+        && lcf->image.pool == NULL && lcf->dialect == NULL)
     {
         return ngx_http_next_header_filter(r);
     }
@@ -153,8 +155,14 @@ ngx_http_codeexec_send_header(ngx_http_request_t *r,
 
     r->headers_out.content_length_n = ctx->body.len;
 
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = sizeof("application/json") - 1;
+    if (ctx->type.len) {
+        r->headers_out.content_type = ctx->type;
+
+    } else {
+        ngx_str_set(&r->headers_out.content_type, "application/json");
+    }
+
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
 
     return ngx_http_next_header_filter(r);
@@ -211,9 +219,17 @@ ngx_http_codeexec_set_error(ngx_http_request_t *r,
 
     ctx->error = 1;
 
-    return lcf->dialect->error(r, ngx_http_codeexec_error_message(ctx,
-                                                             r->err_status),
-                               &ctx->body);
+    ngx_str_null(&ctx->type);
+
+    if (ctx->refusal.len
+        && ctx->refused_with == (ngx_int_t) r->err_status)
+    {
+        ctx->body = ctx->refusal;
+        return NGX_OK;
+    }
+
+    return ngx_http_codeexec_dialect(lcf)->error(r, ctx,
+                    ngx_http_codeexec_error_message(ctx, r->err_status));
 }
 
 
@@ -255,8 +271,7 @@ ngx_http_codeexec_add_headers(ngx_http_request_t *r,
 
     case NGX_HTTP_NOT_ALLOWED:
         h = ngx_http_codeexec_add_header(r, "Allow",
-                                         lcf->image.pool ? "GET, HEAD"
-                                                         : "GET, POST");
+                                         ngx_http_codeexec_allow(ctx, lcf));
         return h ? NGX_OK : NGX_ERROR;
 
     case NGX_HTTP_TOO_MANY_REQUESTS:
@@ -265,6 +280,31 @@ ngx_http_codeexec_add_headers(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+static const char *
+ngx_http_codeexec_allow(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_loc_conf_t *lcf)
+{
+    if (lcf->image.pool) {
+        return "GET, HEAD";
+    }
+
+    switch (ctx->allowed) {
+
+    case NGX_HTTP_GET:
+        return "GET";
+
+    case NGX_HTTP_GET|NGX_HTTP_HEAD:
+        return "GET, HEAD";
+
+    case NGX_HTTP_POST:
+        return "POST";
+
+    default:
+        return "GET, POST";
+    }
 }
 
 

@@ -36,11 +36,20 @@ ngx_http_codeexec_create_request(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
 
+    ngx_str_null(&none);
+
+    ngx_http_codeexec_collector_init(r, ctx);
+
+    if (ctx->job.query) {
+        ll = ngx_http_codeexec_add_frame(r, &r->upstream->request_bufs,
+                                         WIRE_QUERY, &none);
+
+        return ll ? NGX_OK : NGX_ERROR;
+    }
+
     if (ngx_http_codeexec_job_json(r, ctx, &json) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    ngx_str_null(&none);
 
     ll = ngx_http_codeexec_add_frame(r, &r->upstream->request_bufs,
                                      WIRE_JOB, &json);
@@ -61,13 +70,7 @@ ngx_http_codeexec_create_request(ngx_http_request_t *r)
 
     ll = ngx_http_codeexec_add_frame(r, ll, WIRE_RUN, &none);
 
-    if (ll == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_http_codeexec_collector_init(r, ctx);
-
-    return NGX_OK;
+    return ll ? NGX_OK : NGX_ERROR;
 }
 
 

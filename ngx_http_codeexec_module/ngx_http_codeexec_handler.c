@@ -16,17 +16,21 @@ static void ngx_http_codeexec_cleanup(void *data);
 ngx_int_t
 ngx_http_codeexec_handler(ngx_http_request_t *r)
 {
-    ngx_int_t  rc;
+    ngx_int_t                 rc;
+    ngx_http_codeexec_ctx_t  *ctx;
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "http codeexec handler");
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_POST))) {
-        return NGX_HTTP_NOT_ALLOWED;
+    ctx = ngx_http_codeexec_create_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_codeexec_create_ctx(r) == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    rc = ngx_http_codeexec_find_endpoint(r, ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     rc = ngx_http_read_client_request_body(r, ngx_http_codeexec_body_handler);
@@ -42,16 +46,14 @@ ngx_http_codeexec_handler(ngx_http_request_t *r)
 static void
 ngx_http_codeexec_body_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                      body;
-    ngx_http_codeexec_ctx_t       *ctx;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    ngx_int_t                 rc;
+    ngx_str_t                 body;
+    ngx_http_codeexec_ctx_t  *ctx;
 
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "http codeexec body handler");
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
     ngx_str_null(&body);
 
@@ -64,10 +66,15 @@ ngx_http_codeexec_body_handler(ngx_http_request_t *r)
 
     /* a job that is no good must not cost a connection, nor a run */
 
-    rc = lcf->dialect->decode(r, ctx, &body);
+    rc = ctx->endpoint->decode(r, ctx, &body);
 
     json_decref(ctx->json);
     ctx->json = NULL;
+
+    if (rc == NGX_DONE) {
+        ngx_http_finalize_request(r, ngx_http_codeexec_send_local(r, ctx));
+        return;
+    }
 
     if (rc == NGX_OK) {
         rc = ngx_http_codeexec_init_upstream(r);

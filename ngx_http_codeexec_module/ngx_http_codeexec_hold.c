@@ -115,30 +115,11 @@ static ngx_int_t
 ngx_http_codeexec_send_answer(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_int_t                      rc;
-    ngx_buf_t                     *b;
-    ngx_chain_t                    out;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    ngx_int_t  rc;
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
-
-    if (lcf->dialect->encode(r, ctx) != NGX_OK) {
+    if (ctx->endpoint->encode(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    b->pos = ctx->body.data;
-    b->last = ctx->body.data + ctx->body.len;
-    b->memory = 1;
-    b->last_buf = (r == r->main) ? 1 : 0;
-    b->last_in_chain = 1;
-
-    out.buf = b;
-    out.next = NULL;
 
     /* if not this one, another filter holds the header, for the body */
 
@@ -150,7 +131,7 @@ ngx_http_codeexec_send_answer(ngx_http_request_t *r,
         }
     }
 
-    return ngx_http_output_filter(r, &out);
+    return ngx_http_codeexec_send_body(r, ctx);
 }
 
 

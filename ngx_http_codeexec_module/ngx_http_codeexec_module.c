@@ -57,6 +57,13 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       0,
       NULL },
 
+    { ngx_string("codeexec_api"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE12,
+      ngx_http_codeexec_api,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("codeexec_bind"),
       NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE12,
       ngx_http_upstream_bind_set_slot,

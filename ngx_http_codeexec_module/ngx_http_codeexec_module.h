@@ -33,6 +33,9 @@
 /* RESULT, BUSY and REJECT are small, no matter what was run. */
 #define NGX_HTTP_CODEEXEC_MAX_CONTROL  8192
 
+/* STATE names each layer, language and package. */
+#define NGX_HTTP_CODEEXEC_MAX_STATE    1048576
+
 #define NGX_HTTP_CODEEXEC_UUID_LEN     36
 
 /* Patterns that codeexecd takes for one run. */
@@ -50,14 +53,20 @@
 typedef struct ngx_http_codeexec_ctx_s  ngx_http_codeexec_ctx_t;
 
 
-/* What one API looks like to its clients. */
+/* One of the paths of an API. */
 
 typedef struct {
-    ngx_str_t                 name;
+
+    /* Below the location; of one that ends in "/" the rest is ctx->name. */
+    ngx_str_t                 path;
+
+    ngx_uint_t                methods;             /* GET includes HEAD */
 
     /*
-     * Fills ctx->job in; body is empty for GET.  Returns NGX_OK, or what
-     * ngx_http_codeexec_refuse() returned, or another HTTP status.
+     * Either fills ctx->job in and returns NGX_OK; or makes the answer, which
+     * is ctx->body, ctx->status and ctx->type, and returns NGX_DONE; or
+     * returns what ngx_http_codeexec_refuse() did, or another HTTP status.
+     * The body is empty unless the method is POST.
      */
     ngx_int_t               (*decode)(ngx_http_request_t *r,
                                   ngx_http_codeexec_ctx_t *ctx,
@@ -66,13 +75,30 @@ typedef struct {
     /* Of the answer to ctx->outcome, before it is encoded. */
     ngx_uint_t              (*status)(ngx_http_codeexec_ctx_t *ctx);
 
-    /* Makes ctx->body of ctx->result. */
+    /* Makes ctx->body of ctx->result, and ctx->type if it is not JSON. */
     ngx_int_t               (*encode)(ngx_http_request_t *r,
                                   ngx_http_codeexec_ctx_t *ctx);
+} ngx_http_codeexec_endpoint_t;
 
-    /* Makes the body of an error answer. */
+
+/* What one API looks like to its clients. */
+
+typedef struct {
+    ngx_str_t                 name;
+
+    /*
+     * The first one is that of a location which doesn't tell them apart.
+     * The last one has no decode().
+     */
+    const ngx_http_codeexec_endpoint_t  *endpoints;
+
+    /*
+     * Makes ctx->body of an error answer, whose status is that of
+     * r->headers_out and may be changed there.
+     */
     ngx_int_t               (*error)(ngx_http_request_t *r,
-                                  ngx_str_t *message, ngx_str_t *body);
+                                  ngx_http_codeexec_ctx_t *ctx,
+                                  ngx_str_t *message);
 } ngx_http_codeexec_dialect_t;
 
 
@@ -131,7 +157,9 @@ typedef struct {
 
     ngx_http_codeexec_image_conf_t  image;
 
-    const ngx_http_codeexec_dialect_t  *dialect;
+    const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
+                                                      not there */
+    const ngx_http_codeexec_endpoint_t *endpoint;  /* NULL: by the URI */
 } ngx_http_codeexec_loc_conf_t;
 
 
@@ -163,6 +191,9 @@ typedef struct {
     ngx_flag_t                results;             /* what the program shows */
     ngx_flag_t                last_value;          /* of its last expression */
     ngx_flag_t                return_variables;    /* a summary of them */
+
+    unsigned                  query:1;             /* nothing is to be run:
+                                                      the state is asked for */
 } ngx_http_codeexec_job_t;
 
 
@@ -220,6 +251,7 @@ typedef struct {
     ngx_http_codeexec_stream_t  errors;            /* stderr */
     ngx_http_codeexec_stream_t  content;           /* whole FILE payloads */
     ngx_http_codeexec_stream_t  records;           /* whole SHOW payloads */
+    ngx_http_codeexec_stream_t  state;             /* JSON, of a query */
 
     ngx_http_codeexec_file_t   *files;
     ngx_uint_t                  nfiles;            /* received so far */
@@ -310,7 +342,13 @@ typedef struct {
 struct ngx_http_codeexec_ctx_s {
     ngx_http_request_t       *request;
 
+    const ngx_http_codeexec_endpoint_t  *endpoint;
+    ngx_str_t                 name;                /* what follows its path */
+    ngx_uint_t                allowed;             /* methods, if another one
+                                                      was used */
+
     json_t                   *json;                /* request while decoded,
+                                                      or state received;
                                                       freed by the cleanup */
     json_t                   *files;               /* its files, the same */
     ngx_http_codeexec_job_t   job;
@@ -328,11 +366,13 @@ struct ngx_http_codeexec_ctx_s {
     ngx_uint_t                outcome;             /* NGX_HTTP_CODEEXEC_… */
     ngx_uint_t                status;              /* of the HTTP answer */
     ngx_str_t                 body;
+    ngx_str_t                 type;                /* empty: JSON */
     ngx_int_t                 retry_after;         /* seconds, 0: unset */
 
     ngx_str_t                 message;             /* of refused_with, shown
                                                       to the client */
     ngx_int_t                 refused_with;        /* HTTP status or 0 */
+    ngx_str_t                 refusal;             /* its body, or empty */
 
     ngx_uint_t                busy_state;          /* index in
                                                       r->upstream_states */
@@ -373,6 +413,19 @@ ngx_http_codeexec_ctx_t *ngx_http_codeexec_find_ctx(ngx_http_request_t *r);
 /* Remembers what to tell the client, and returns the status. */
 ngx_int_t ngx_http_codeexec_refuse(ngx_http_codeexec_ctx_t *ctx,
     ngx_int_t status, const char *fmt, ...);
+
+char *ngx_http_codeexec_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* Sets ctx->endpoint, or returns an HTTP status. */
+ngx_int_t ngx_http_codeexec_find_endpoint(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+const ngx_http_codeexec_dialect_t *ngx_http_codeexec_dialect(
+    ngx_http_codeexec_loc_conf_t *lcf);
+/* Sends ctx->body as an answer that needed no upstream. */
+ngx_int_t ngx_http_codeexec_send_local(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* The body only, as the last of the answer. */
+ngx_int_t ngx_http_codeexec_send_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
 
 /*
  * Before a job is submitted: from now on nothing happens to the request but
@@ -498,7 +551,7 @@ ngx_uint_t ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_error(ngx_http_request_t *r,
-    ngx_str_t *message, ngx_str_t *body);
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
 
 /* The results of a run are taken apart; NGX_ERROR if memory is short. */
 ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,

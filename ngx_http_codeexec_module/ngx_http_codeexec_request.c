@@ -25,15 +25,6 @@ static ngx_int_t ngx_http_codeexec_get_string(ngx_http_codeexec_ctx_t *ctx,
     const char *name, ngx_str_t *value);
 
 
-const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native = {
-    ngx_string("native"),
-    ngx_http_codeexec_decode_request,
-    ngx_http_codeexec_result_status,
-    ngx_http_codeexec_encode_result,
-    ngx_http_codeexec_encode_error
-};
-
-
 static ngx_str_t  ngx_http_codeexec_python = ngx_string("python");
 static ngx_str_t  ngx_http_codeexec_variables = ngx_string("variables");
 static ngx_str_t  ngx_http_codeexec_main = ngx_string("main");

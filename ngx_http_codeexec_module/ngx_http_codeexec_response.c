@@ -81,11 +81,10 @@ ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_BUSY:
-        return ngx_http_codeexec_encode_error(r, &ngx_http_codeexec_busy,
-                                              &ctx->body);
+        return ngx_http_codeexec_encode_error(r, ctx, &ngx_http_codeexec_busy);
 
     case NGX_HTTP_CODEEXEC_REJECTED:
-        return ngx_http_codeexec_encode_error(r, &ctx->message, &ctx->body);
+        return ngx_http_codeexec_encode_error(r, ctx, &ctx->message);
 
     default:
         return ngx_http_codeexec_encode_run(r, ctx);
@@ -94,11 +93,14 @@ ngx_http_codeexec_encode_result(ngx_http_request_t *r,
 
 
 ngx_int_t
-ngx_http_codeexec_encode_error(ngx_http_request_t *r, ngx_str_t *message,
-    ngx_str_t *body)
+ngx_http_codeexec_encode_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message)
 {
+    ngx_str_t                  *body;
     ngx_uint_t                  i;
     ngx_http_codeexec_writer_t  w;
+
+    body = &ctx->body;
 
     ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
 

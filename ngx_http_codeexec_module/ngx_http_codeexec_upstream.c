@@ -229,14 +229,12 @@ ngx_http_codeexec_process_header(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_codeexec_answer(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_int_t                      rc;
-    ngx_http_upstream_t           *u;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    ngx_int_t             rc;
+    ngx_http_upstream_t  *u;
 
     u = r->upstream;
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
-    ctx->status = lcf->dialect->status(ctx);
+    ctx->status = ctx->endpoint->status(ctx);
 
     if (ngx_http_codeexec_read_results(r, ctx) != NGX_OK) {
         return NGX_ERROR;
@@ -245,7 +243,7 @@ ngx_http_codeexec_answer(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
     rc = ngx_http_codeexec_choose_images(r, ctx);
 
     if (rc == NGX_DECLINED) {
-        rc = lcf->dialect->encode(r, ctx);
+        rc = ctx->endpoint->encode(r, ctx);
         u->headers_in.content_length_n = ctx->body.len;
 
     } else {

@@ -183,6 +183,14 @@ for my $name (qw/bind next_upstream images store image image_types
 		"$pass codeexec_$name;");
 }
 
+bad('codeexec_api of nobody', 'unknown API "nobody"', '', '',
+	"codeexec_api nobody; $pass");
+bad('codeexec_api with another path', 'API "native" has no path "run"', '',
+	'', "codeexec_api native run; $pass");
+bad('codeexec_api twice', '"codeexec_api" directive is duplicate', '', '',
+	"codeexec_api native; codeexec_api native; $pass");
+good('codeexec_api with a path', '', '', "codeexec_api native healthz; $pass");
+good('codeexec_api in http', 'codeexec_api native;', '', $pass);
 bad('codeexec_pass twice', '"codeexec_pass" directive is duplicate', '', '',
 	$pass x 2);
 
