@@ -149,6 +149,7 @@ struct config {
 	char                  *library;
 	char                  *rootfs;
 	char                  *cgroup;        /* "" switches cgroups off */
+	uint64_t               cpu_weight;    /* of all runs, 0: automatic */
 	struct names           allow_missing; /* layers: layers.h */
 	uint64_t               uids;          /* first of slots + 1 host uids */
 	uint64_t               runs;          /* at once */
