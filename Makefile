@@ -34,7 +34,7 @@ NODE_UV    := $(firstword $(wildcard $(dir $(NODE_API))uv.h /usr/include/uv.h))
 HOST       ?= 127.0.0.1
 PORT       ?= 8080
 DB         ?= 0
-NODE       ?= 0
+NODE       ?= 1
 ROOTFS     ?= build/rootfs
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
@@ -276,7 +276,7 @@ $(BUILD)/python/matplotlib/matplotlibrc: $(PYTHON_SRC)/fontcache.py
 
 # ------------------------------------------------------------------- running
 
-deps: ## install what is missing of the Debian packages (NODE=1: Node.js, too)
+deps: ## install what is missing of the Debian packages (NODE=0: all but Node.js)
 	@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS) $(NODE_DEPS)
 
 # run, start and test build only after their packages are there
