@@ -34,6 +34,7 @@ NODE_UV    := $(firstword $(wildcard $(dir $(NODE_API))uv.h /usr/include/uv.h))
 HOST       ?= 127.0.0.1
 PORT       ?= 8080
 DB         ?= 0
+DOORS      ?= 1
 NODE       ?= 1
 ROOTFS     ?= build/rootfs
 PREFIX     ?= /usr/local
@@ -146,7 +147,8 @@ NGX_USUAL := --with-compat --with-threads --with-pcre-jit --with-http_ssl_module
     --prefix=$(OUT)/nginx --error-log-path=stderr
 
 # What the scripts and the tests are told
-RUN_ENV  := BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) HOST=$(HOST) PORT=$(PORT) DB=$(DB)
+RUN_ENV  := BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) HOST=$(HOST) PORT=$(PORT) DB=$(DB) \
+    DOORS=$(DOORS)
 TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec_module.so \
     CODEEXEC_DAEMON=$(OUT)/codeexecd $(if $(SANITIZE),CODEEXEC_STATIC=1 \
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
@@ -282,7 +284,7 @@ deps: ## install what is missing of the Debian packages (NODE=0: all but Node.js
 # run, start and test build only after their packages are there
 built = +@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(NODE_DEPS) $(1) && $(MAKE) --no-print-directory all
 
-run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1, DB=1 with PostgreSQL)
+run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1, DB=1 with PostgreSQL, DOORS=0)
 	$(call built,$(DB_DEPS))
 	@exec env $(RUN_ENV) tools/instance run
 
