@@ -420,6 +420,16 @@ sub try ($site, $error, $times, $skip, $trigger) {
 		|| diag(map({ "$_\n" } @wrong), substr log_of(), $log);
 }
 
+# What could not be set back once is not asked for again.
+
+sub afresh ($site) {
+	return if $site->{name} !~ /: pwrite at .* < cgroup_begin/;
+
+	$t->stop_daemon;
+	start_daemon();
+	$use = note_use();
+}
+
 # In turn, so that each error is met by many of the calls
 
 my @errors = (EPERM, ENOMEM, EAGAIN, EINTR);
@@ -436,14 +446,15 @@ for my $case ((map { [$_, 'run'] } @run), map { [$_, 'start'] } @start) {
 		next;
 	}
 
-	try($site, $_, 1, 0, $trigger) for @errors;
+	try($site, $_, 1, 0, $trigger), afresh($site) for @errors;
 
 	# Those who looked whether all is at rest had connections, too.
 
 	try($site, EPERM, 1, $site->{count} - 1, $trigger)
 		if $site->{count} > 1
 		&& $site->{name} !~ /< listener_readable|: read at client/;
-	try($site, $_, 1_000_000, 0, $trigger) for EPERM, EAGAIN;
+	try($site, $_, 1_000_000, 0, $trigger), afresh($site)
+		for EPERM, EAGAIN;
 }
 
 $faults->disarm;
