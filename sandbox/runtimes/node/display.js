@@ -121,7 +121,8 @@ exports.value = (value) => {
 
 // An error that a program is not ended by.
 function mention(error) {
-  fs.writeSync(2, `${util.inspect(error)}\n`);
+  fs.writeSync(2, util.inspect(error).split('\n').filter((line) =>
+    !line.includes(__dirname)).join('\n') + '\n');
 }
 
 

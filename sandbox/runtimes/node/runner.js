@@ -152,7 +152,8 @@ function load(source) {
 
 
 // The frames at the end that are node's own say nothing about the program.
-const OWN_FRAMES = /(?:\n {4}at (?:[^\n]*\()?node:(?:internal|vm)[^\n]*)+$/;
+const OWN_FRAMES = new RegExp('(?:\\n {4}at Script\\.runInThisContext \\(node:vm:.*)?'
+  + '(?:\\n {4}at (?:.*\\()?node:internal.*)*$');
 
 function trim(error) {
   const stack = util.types.isNativeError(error) ? error.stack : null;

@@ -15,6 +15,9 @@ const WORDS = 2000;     // of the program, that may be names
 
 const WORD = /[\p{ID_Start}$][\p{ID_Continue}$]*/gu;
 
+// Words that are values, but no variables.
+const LITERALS = new Set(['true', 'false', 'null', 'this']);
+
 const INSPECT = { depth: 2, maxArrayLength: 100, maxStringLength: LENGTH,
   breakLength: Infinity };
 
@@ -72,7 +75,8 @@ exports.summarise = (source, known) => {
   }
 
   for (const name of words) {
-    if (known.has(name) || name.length > LENGTH) {
+    if (known.has(name) || LITERALS.has(name) || name[0] === '_'
+        || name.length > LENGTH) {
       continue;
     }
     try {
