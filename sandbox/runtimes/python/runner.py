@@ -148,9 +148,10 @@ function(1)
 class ProgramFile:
     """Writes the program to its file when somebody is going to read it.
 
-    That is a program that names __file__, and processes that multiprocessing
-    starts anew, rather than forks: they load the program from there.  The
-    file is not there otherwise: the directory that a run begins in is empty.
+    That is a program that names __file__ or argv[0], and processes that
+    multiprocessing starts anew, rather than forks: they load the program from
+    there.  It is not there otherwise: the directory that a run begins in is
+    empty.
     """
 
     READERS = ('multiprocessing.popen_spawn_posix',
@@ -222,7 +223,7 @@ def begin(source, variables, arguments, environment, options):
     # Functions are of a file of this name, classes of the module's.
     linecache.cache[NAME] = linecache.cache[PATH] = (
         lambda: source.decode('utf-8', 'replace'),)
-    if b'__file__' in source:
+    if b'__file__' in source or b'argv[0]' in source:
         ProgramFile.write()
     sys.argv = [NAME] + split(arguments)
     os.environ.update(pair.split('=', 1) for pair in split(environment))
