@@ -233,7 +233,8 @@ function forks(number, ...args) {
 function words(...values) {
   const bytes = Buffer.alloc(8 * values.length);
 
-  values.forEach((value, i) => bytes.writeBigUInt64LE(BigInt(value), 8 * i));
+  values.forEach((value, i) => bytes.writeBigUInt64LE(
+    BigInt.asUintN(64, BigInt(value)), 8 * i));
   return bytes;
 }
 
@@ -421,10 +422,12 @@ function attackLimits() {
     const [, soft, hard] = new RegExp(`^Max ${title} +(\\w+) +(\\w+)`, 'm')
       .exec(text);
 
+    const above = hard === 'unlimited' ? -1 : Number(hard) + 1;
+
     layer.must(Number(soft) <= Number(hard) && Number(hard) <= limit,
-      `${name} is ${soft}, ${hard}`);
-    attempts.push([`raising ${name}`, [PRLIMIT, 0, number,
-      words(Number(hard) + 1 || 0, Number(hard) + 1 || 0), 0]]);
+      `${name.toUpperCase()} is ${soft}, ${hard}`);
+    attempts.push([`raising ${name.toUpperCase()}`, [PRLIMIT, 0, number,
+      words(above, above), 0]]);
   }
   refuse(layer, attempts);
 
