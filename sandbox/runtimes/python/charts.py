@@ -65,6 +65,21 @@ def name_of(artist):
     return '' if label is None or str(label)[:1] == '_' else short(label)
 
 
+def groups_of(container, patches):
+    """Of the bars: hist() labels the first one of its series only."""
+    names = [name_of(patch) for patch in patches]
+    if not any(names[1:]):
+        names = [name_of(container) or names[0]] * len(names)
+    return names
+
+
+def is_error_bar(line):
+    """What seaborn draws on its bars."""
+    x, y = line.get_xdata(), line.get_ydata()
+    return len(x) == 2 and (x[0] == x[1] or y[0] == y[1]) \
+        and not name_of(line)
+
+
 class Axis:
     """One of the two of a plot: how its floats are meant."""
 
@@ -82,7 +97,7 @@ class Axis:
             self.scale = str(axis.get_scale())
         self.has_labels = type(axis.get_major_locator()).__name__ in LOCATORS \
             and type(axis.get_major_formatter()).__name__ in FORMATTERS
-        locs = [float(loc) for loc in axis.get_majorticklocs()]
+        locs = [float('%.12g' % loc) for loc in axis.get_majorticklocs()]
         labels = axis.get_major_formatter().format_ticks(locs)
         low, high = sorted(axis.get_view_interval())
         slack = (high - low) * 1e-9
@@ -185,6 +200,9 @@ class Plot:
             return [self.chart('unknown', [])]
         self.x, self.y = Axis(self.axes.xaxis), Axis(self.axes.yaxis)
         boxes, bars = self.boxes(), self.bars()
+        if bars:
+            self.hidden.update(id(line) for line in self.axes.lines
+                               if is_error_bar(line))
         points, lines = self.points()
         found = []
         if boxes:
@@ -244,7 +262,7 @@ class Plot:
             if not patches or id(patches[0]) not in self.there:
                 continue
             self.take(len(patches))
-            for patch in patches:
+            for patch, group in zip(patches, groups_of(container, patches)):
                 place, axis, value = (
                     (patch.get_y() + patch.get_height() / 2, self.y,
                      patch.get_width())
@@ -252,7 +270,7 @@ class Plot:
                     (patch.get_x() + patch.get_width() / 2, self.x,
                      patch.get_height()))
                 found.append({'label': axis.label_at(place),
-                              'group': name_of(container),
+                              'group': group,
                               'value': number(value)})
         return found
 
