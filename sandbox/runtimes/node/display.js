@@ -102,9 +102,10 @@ exports.setKnown = (names) => {
 };
 
 
-// The value of the program's last expression.
+// The value of the program's last expression; a directive is one, too.
 exports.value = (value) => {
-  if (value === undefined || !options.last_value || !exports.wantsScript()) {
+  if (value === undefined || value === 'use strict'
+      || !options.last_value || !exports.wantsScript()) {
     return;
   }
   try {
