@@ -15,7 +15,7 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap g++ ruby lua5.4 php-cli \
+TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap g++ ruby lua5.4 php-cli esbuild \
               golang-go sqlite3 \
               python3-scipy python3-sympy python3-sklearn python3-statsmodels python3-networkx \
               python3-seaborn python3-plotly python3-pil python3-lxml python3-openpyxl \

@@ -268,8 +268,11 @@ typedef struct {
     int64_t                     time_us;           /* wall time */
     int64_t                     cpu_us;
     int64_t                     queue_us;
+    int64_t                     compile_us;
     int64_t                     memory_kb;         /* peak */
 
+    ngx_str_t                   stage;             /* data is NULL if nothing
+                                                      was compiled */
     ngx_str_t                   reason;            /* data is NULL if none
                                                       was given */
     ngx_str_t                   skipped;           /* JSON, or empty */
@@ -560,6 +563,12 @@ ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,
 /* Members of the answer; the key of each has its quotes and colon. */
 void ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w,
     const char *name);
+void ngx_http_codeexec_write_string(ngx_http_codeexec_writer_t *w,
+    const char *name, u_char *data, size_t len);
+void ngx_http_codeexec_write_truncated(ngx_http_codeexec_writer_t *w,
+    ngx_uint_t truncated);
+void ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
 void ngx_http_codeexec_write_results(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
 void ngx_http_codeexec_write_files(ngx_http_codeexec_writer_t *w,

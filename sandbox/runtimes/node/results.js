@@ -133,9 +133,28 @@ function omit(why) {
 }
 
 
+// Width and height as the image itself has them.
+function pixels([name, content]) {
+  if (name === 'png' && content.length >= 24) {
+    return `${content.readUInt32BE(16)}x${content.readUInt32BE(20)}`;
+  }
+  if (name === 'gif' && content.length >= 10) {
+    return `${content.readUInt16LE(6)}x${content.readUInt16LE(8)}`;
+  }
+  return undefined;
+}
+
+// What is said of the result itself.
+function labels(forms, main) {
+  const size = forms.map(pixels).find((text) => text !== undefined);
+
+  return [...main ? [['@main', Buffer.alloc(0)]] : [],
+    ...size ? [['@size', Buffer.from(size)]] : []];
+}
+
 // Shows one result: forms are pairs of names and bytes.  What does not fit is
 // left out, the largest first: text may fit where a picture does not.
-exports.put = (forms) => {
+exports.put = (forms, main = false) => {
   if (!enabled || forms.length === 0) {
     return;
   }
@@ -145,17 +164,19 @@ exports.put = (forms) => {
   }
 
   const free = room - fs.statSync(FILE).size;
-  const kept = [...forms].sort((a, b) => b[1].length - a[1].length);
-  let data = record(forms);
+  let kept = forms;
+  let data = record([...kept, ...labels(kept, main)]);
 
   while (data.length > free) {
-    const [name, content] = kept.shift();
+    const largest = kept.reduce((a, b) =>
+      (b[1].length > a[1].length ? b : a));
 
-    omit(`${name} of ${content.length} bytes`);
+    omit(`${largest[0]} of ${largest[1].length} bytes`);
+    kept = kept.filter((form) => form !== largest);
     if (kept.length === 0) {
       return;
     }
-    data = record(forms.filter((form) => kept.includes(form)));
+    data = record([...kept, ...labels(kept, main)]);
   }
   append(data);
   shown++;

@@ -23,6 +23,8 @@ import capture
 import errors
 from errors import HOME, NAME
 
+PATH = os.path.join(HOME, NAME)
+
 ENVIRONMENT = {
     'HOME': HOME,
     'LANG': 'C.UTF-8',
@@ -74,7 +76,7 @@ def make_main(variables):
     main = types.ModuleType('__main__')
     main.__dict__.update({
         '__builtins__': sys.modules['builtins'],
-        '__file__': os.path.join(HOME, NAME),
+        '__file__': PATH,
         '__cached__': None,
     })
     main.__dict__.update(variables)
@@ -146,9 +148,10 @@ function(1)
 class ProgramFile:
     """Writes the program to its file when somebody is going to read it.
 
-    Processes that multiprocessing starts anew, rather than forks, load the
-    program from __file__.  It is not there otherwise: the directory that a run
-    begins in is empty.
+    That is a program that names __file__ or argv[0], and processes that
+    multiprocessing starts anew, rather than forks: they load the program from
+    there.  It is not there otherwise: the directory that a run begins in is
+    empty.
     """
 
     READERS = ('multiprocessing.popen_spawn_posix',
@@ -157,11 +160,15 @@ class ProgramFile:
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         if name in cls.READERS and text is not None:
-            try:
-                with open(os.path.join(HOME, NAME), 'xb') as file:
-                    file.write(text)
-            except OSError:
-                pass
+            cls.write()
+
+    @staticmethod
+    def write():
+        try:
+            with open(PATH, 'xb') as file:
+                file.write(text)
+        except OSError:
+            pass
 
 
 def set_up():
@@ -213,7 +220,11 @@ def begin(source, variables, arguments, environment, options):
     global main, text
     text = source
     wishes = json.loads(options) if options not in (b'', b'{}') else None
-    linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
+    # Functions are of a file of this name, classes of the module's.
+    linecache.cache[NAME] = linecache.cache[PATH] = (
+        lambda: source.decode('utf-8', 'replace'),)
+    if b'__file__' in source or b'argv[0]' in source:
+        ProgramFile.write()
     sys.argv = [NAME] + split(arguments)
     os.environ.update(pair.split('=', 1) for pair in split(environment))
     main = make_main(json.loads(variables) if variables else {})
