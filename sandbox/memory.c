@@ -4,6 +4,7 @@
 
 #define _GNU_SOURCE
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,9 +18,10 @@
 #define MADV_COLLAPSE  25    /* Linux 6.1 */
 #endif
 
-#define HUGE      (2ul << 20)
-#define PAGES     512        /* of 4 KiB, in a huge one */
-#define WORTH_IT  128        /* that are there already */
+#define PAGE      4096
+#define PAGES     512        /* in a huge one */
+#define HUGE      ((size_t) PAGES * PAGE)
+#define WORTH_IT  128        /* pages that are there already */
 
 struct mapping {
 	unsigned long  begin;
@@ -130,34 +132,102 @@ merge_text(struct mapping *all, const struct mapping *m)
 }
 
 
-static unsigned
-present(unsigned long begin)
+static char *
+align(unsigned long p)
 {
-	unsigned       i, n = 0;
-	unsigned char  pages[PAGES];
+	return (char *) ((p + HUGE - 1) & ~(HUGE - 1));
+}
 
-	if (mincore((void *) begin, HUGE, pages) != 0) {
-		return 0;
+
+/* Of the pages of a huge one, how many are in the page table. */
+
+static bool
+is_worth_it(int pagemap, const char *p)
+{
+	unsigned  i, n = 0;
+	uint64_t  entry[PAGES];
+
+	if (pread(pagemap, entry, sizeof(entry),
+	          (off_t) ((uintptr_t) p / PAGE * sizeof(*entry)))
+	    != (ssize_t) sizeof(entry))
+	{
+		return false;
 	}
 
 	for (i = 0; i < PAGES; i++) {
-		n += pages[i] & 1;
+		n += entry[i] >> 63 & 1;
 	}
 
-	return n;
+	return n >= WORTH_IT;
+}
+
+
+/*
+ * The same bytes at the same address, but no more those of a file, whose pages
+ * a run would have to find one after another: page tables of files are not
+ * copied by a fork.  This code itself is in no library that is large enough.
+ */
+
+static void
+copy_text(char *begin, size_t size)
+{
+	char  *area, *copy;
+
+	area = mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED) {
+		return;
+	}
+
+	copy = align((uintptr_t) area);
+
+	(void) madvise(copy, size, MADV_HUGEPAGE);
+	(void) memcpy(copy, begin, size);
+
+	if (mprotect(copy, size, PROT_READ | PROT_EXEC) != 0
+	    || mremap(copy, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, begin)
+	        != begin)
+	{
+		(void) munmap(copy, size);
+	}
+
+	/* What was there for the alignment. */
+
+	(void) munmap(area, (size_t) (copy - area));
+	(void) munmap(copy + size, (size_t) (area + HUGE - copy));
 }
 
 
 static void
-collapse(const struct mapping *m)
+settle_text(const struct mapping *m, int pagemap)
 {
-	unsigned long  p;
+	char  *p, *begin = NULL;
+	bool   worth_it;
 
-	for (p = (m->begin + HUGE - 1) & ~(HUGE - 1); p + HUGE <= m->end;
-	     p += HUGE)
-	{
-		if (present(p) >= WORTH_IT) {
-			(void) madvise((void *) p, HUGE, MADV_COLLAPSE);
+	for (p = align(m->begin); p <= (char *) m->end; p += HUGE) {
+		worth_it = p + HUGE <= (char *) m->end
+		    && is_worth_it(pagemap, p);
+
+		if (worth_it && begin == NULL) {
+			begin = p;
+
+		} else if (!worth_it && begin != NULL) {
+			copy_text(begin, (size_t) (p - begin));
+			begin = NULL;
+		}
+	}
+}
+
+
+static void
+settle_heap(const struct mapping *m, int pagemap)
+{
+	char  *p;
+
+	for (p = align(m->begin); p + HUGE <= (char *) m->end; p += HUGE) {
+		if (is_worth_it(pagemap, p)) {
+			(void) madvise(p, HUGE, MADV_COLLAPSE);
 		}
 	}
 }
@@ -171,27 +241,58 @@ is_heap(const struct mapping *m)
 }
 
 
+static void
+merge(FILE *smaps)
+{
+	char            line[512] = "";
+	struct mapping  m, all = { .end = 0 };
+
+	while (next_mapping(smaps, line, sizeof(line), &m)) {
+		merge_text(&all, &m);
+	}
+}
+
+
+static void
+settle(FILE *smaps, int pagemap)
+{
+	char            line[512] = "";
+	struct mapping  m;
+
+	while (next_mapping(smaps, line, sizeof(line), &m)) {
+		if (is_of_file(&m, "r-xp")) {
+			settle_text(&m, pagemap);
+
+		} else if (is_heap(&m)) {
+			settle_heap(&m, pagemap);
+		}
+	}
+}
+
+
 void
 memory_settle(void)
 {
-	char            line[512] = "";
-	FILE           *smaps;
-	struct mapping  m, all = { .end = 0 };
+	int    pagemap;
+	FILE  *smaps;
 
-	/* Other sizes of pages are those of other machines. */
+	/* Huge pages of other sizes are those of other machines. */
 
-	if (sysconf(_SC_PAGESIZE) * PAGES != (long) HUGE) {
+	if (sysconf(_SC_PAGESIZE) != PAGE) {
 		return;
 	}
 
 	smaps = fopen("/proc/self/smaps", "re");
+	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 
-	while (smaps != NULL && next_mapping(smaps, line, sizeof(line), &m)) {
-		merge_text(&all, &m);
+	if (smaps != NULL && pagemap >= 0) {
+		merge(smaps);
+		rewind(smaps);
+		settle(smaps, pagemap);
+	}
 
-		if (is_heap(&m)) {
-			collapse(&m);
-		}
+	if (pagemap >= 0) {
+		(void) close(pagemap);
 	}
 
 	if (smaps != NULL) {
