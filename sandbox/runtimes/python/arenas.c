@@ -10,8 +10,15 @@
 
 #include "arenas.h"
 
-#define HUGE  (2ul << 20)
-#define ROOM  (512 * HUGE)    /* of addresses, not of memory */
+#define HUGE      (2ul << 20)
+#define ROOM      (512 * HUGE)    /* of addresses, not of memory */
+
+/* Objects of up to so many bytes are in pools, one for each multiple of 16. */
+#define SMALL     512
+#define POOL      16384
+#define HEADER    48
+
+#define HOLES_MAX (1 << 18)
 
 /* As all versions have it, though not in the stable ABI. */
 
@@ -24,8 +31,11 @@ struct allocator {
 void PyObject_GetArenaAllocator(struct allocator *a) __attribute__((weak));
 void PyObject_SetArenaAllocator(struct allocator *a) __attribute__((weak));
 
+void *PyObject_Malloc(size_t size);
+void PyObject_Free(void *p);
+
 static struct allocator   old;
-static char              *next, *end;
+static char              *begin, *next, *end;
 
 
 /* Freed, it is given back to the kernel, as it would have been anyway. */
@@ -61,7 +71,7 @@ release(void *context, void *p, size_t size)
 void
 arenas_gather(void)
 {
-	char              *p, *begin;
+	char              *p;
 	struct allocator   ours = { .alloc = alloc, .free = release };
 
 	if (PyObject_GetArenaAllocator == NULL
@@ -88,15 +98,45 @@ arenas_gather(void)
 }
 
 
+/* Until two in a row are the first ones of a pool; one of them keeps it. */
+
+static void
+fill_holes(size_t size)
+{
+	int    n;
+	char  *p, *last = NULL;
+
+	for (n = 0; n < HOLES_MAX; n++) {
+		p = PyObject_Malloc(size);
+
+		if (last != NULL && (uintptr_t) last % POOL == HEADER
+		    && p == last + size)
+		{
+			PyObject_Free(p);
+			return;
+		}
+
+		last = p;
+	}
+}
+
+
 /* The last huge page is to be a whole one. */
 
 void
 arenas_release(void)
 {
-	char  *whole;
+	char    *whole;
+	size_t   size;
 
 	if (old.alloc == NULL) {
 		return;
+	}
+
+	/* Nobody asks for an arena where there are no pools. */
+
+	for (size = 16; next > begin && size <= SMALL; size += 16) {
+		fill_holes(size);
 	}
 
 	PyObject_SetArenaAllocator(&old);

@@ -135,6 +135,9 @@ def finish(code):
 # The program, once it has come.
 text = None
 
+# Arguments of os.register_at_fork() that have waited for the run.
+fork_hooks = []
+
 REHEARSAL = b"""
 def function(value):
     return '%s' % value
@@ -196,6 +199,8 @@ def prepare():
     the motions once makes the parked run pay, not the one that is waited for.
     """
     gc.enable()
+    for hooks in fork_hooks:
+        os.register_at_fork(**hooks)
     main = make_main({'output': io.StringIO()})
     exec(compile(REHEARSAL, NAME, 'exec', dont_inherit=True), main.__dict__)
     main.__dict__.clear()
@@ -215,7 +220,8 @@ def begin(source, variables, arguments, environment, options):
     wishes = json.loads(options) if options not in (b'', b'{}') else None
     linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
     sys.argv = [NAME] + split(arguments)
-    os.environ.update(pair.split('=', 1) for pair in split(environment))
+    for pair in split(environment):     # update() asks what a mapping is
+        variable, _, os.environ[variable] = pair.partition('=')
     main = make_main(json.loads(variables) if variables else {})
     try:
         if wishes:

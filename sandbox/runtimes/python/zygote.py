@@ -68,12 +68,27 @@ def warm_matplotlib():
     gc.collect()
 
 
+def hold_back_hooks():
+    """What these modules do at a fork is to see to locks that another thread
+    may hold.  In a zygote there is none, so it is for forks of the program."""
+    def register_at_fork(**hooks):
+        if sys._getframe(1).f_globals.get('__name__') in ('threading',
+                                                          'logging'):
+            runner.fork_hooks.append(hooks)
+        else:
+            register(**hooks)
+
+    register, os.register_at_fork = os.register_at_fork, register_at_fork
+    return register
+
+
 def preload(modules):
     # BLAS and OpenMP threads would not survive the fork, their locks would.
     for name in ('OPENBLAS', 'OMP', 'MKL', 'NUMEXPR'):
         os.environ[name + '_NUM_THREADS'] = '1'
     os.environ['MPLBACKEND'] = 'Agg'
 
+    register = hold_back_hooks()
     matplotlib = any(m.split('.')[0] == 'matplotlib' for m in modules)
     if matplotlib:
         prepare_matplotlib()
@@ -82,6 +97,7 @@ def preload(modules):
         _codeexec.inspect('preload "%s"' % module)
     if matplotlib:
         warm_matplotlib()
+    os.register_at_fork = register
     if 'numpy.random' in sys.modules:
         reseed_numpy(sys.modules['numpy.random'])
 
