@@ -99,7 +99,7 @@ contains_word(const char *text, size_t size, const char *word)
 }
 
 
-/* The last tier that has a word of the text, if that is behind the given one. */
+/* The last tier that has a word of the text, if it is behind the given one. */
 
 static unsigned
 scan(const struct runtime *rt, unsigned than, const char *text, size_t size)
@@ -164,8 +164,9 @@ scan_files(const struct runtime *rt, unsigned than, const struct job *job)
 		size = sizeof(frame) + ntohl(frame);
 		size = size < (size_t) n ? size : (size_t) n;
 
-		begin = sizeof(frame) + 2 + ((size_t) (unsigned char) text[4] << 8
-		    | (unsigned char) text[5]);
+		begin = (size_t) (unsigned char) text[sizeof(frame)] << 8
+		    | (unsigned char) text[sizeof(frame) + 1];
+		begin += sizeof(frame) + 2;
 
 		if (memcmp(text + begin - strlen(suffix), suffix,
 		           strlen(suffix)) == 0)
