@@ -98,8 +98,8 @@ DAEMON_LIBS := $$(pkg-config --libs libevent_core libconfuse jansson libseccomp)
 # into every runtime.
 MODULE_SRC  := config $(wildcard ngx_http_codeexec_module/*.[ch]) sandbox/wire.c sandbox/wire.h
 BUILDER_SRC := builder jail template privileges spawn
-ZYGOTE_SRC  := zygote hygiene lockdown inbox keeper landlock privileges spawn
-DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown inbox keeper, \
+ZYGOTE_SRC  := zygote hygiene lockdown memory inbox keeper landlock privileges spawn
+DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown memory inbox keeper, \
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
 COMMAND_SRC := command $(ZYGOTE_SRC)

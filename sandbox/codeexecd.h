@@ -193,6 +193,8 @@ struct kind {
 	const char         *heap;        /* the one that ends in MB, or NULL */
 	const char         *script;      /* in the pen, or NULL */
 	const char *const  *environment;
+	const char         *suffix;      /* of files to be imported, or NULL */
+	const char         *tables;      /* who makes tables of data, or NULL */
 };
 
 /* NULL if there is none of that name. */
@@ -423,9 +425,8 @@ uint32_t         runtime_uid(unsigned number);
 void             runtimes_start(void);
 void             runtimes_stop(void);        /* kills all, waits for it */
 
-/* tier.c: the one whose words the program contains; the first one if none. */
-struct tier     *tier_choose(struct runtime *rt, const char *code,
-                     size_t size);
+/* tier.c: the one whose words the job contains; the first one if none. */
+struct tier     *tier_choose(struct runtime *rt, const struct job *job);
 void             runtime_refill(struct runtime *rt);
 
 /* A run could not be made: makes no other one for a while. */
@@ -564,6 +565,8 @@ struct job {
 	bool               files_cut;    /* one was left out for a limit */
 	bool               version;      /* not a program: its language's */
 	bool               shows;        /* results are asked for */
+	bool               tables;       /* given as data */
+	struct json_t     *imports;      /* that it need not do, or NULL */
 	bool               results_cut;
 };
 

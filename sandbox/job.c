@@ -4,6 +4,7 @@
 
 #define _GNU_SOURCE
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +73,7 @@ job_free(struct job *job)
 	evbuffer_free(job->input);
 	evbuffer_free(job->output[0]);
 	evbuffer_free(job->output[1]);
+	json_decref(job->imports);
 	free(job);
 }
 
@@ -280,16 +282,10 @@ jobs_dispatch(void)
 void
 job_submit(struct job *job, struct runtime *rt)
 {
-	size_t            size;
-	struct tier      *tier;
-	struct evbuffer  *code;
+	struct tier  *tier;
 
 	job->submitted = now_us();
-
-	code = job->text[TEXT_CODE];
-	size = evbuffer_get_length(code);
-	tier = tier_choose(rt, size == 0 ? ""
-	    : (const char *) evbuffer_pullup(code, -1), size);
+	tier = tier_choose(rt, job);
 
 	(void) evtimer_assign(&job->timer, loop, job_timer, job);
 

@@ -1,4 +1,3 @@
 import pandas as pd
 
-frame = pd.DataFrame({"n": range(10000), "odd": [n % 2 for n in range(10000)]})
-print(frame.groupby("odd")["n"].sum().sum())
+print(pd.DataFrame({"a": [1, 2, 3]}).a.sum())

@@ -7,6 +7,8 @@ import sys
 
 def tables(datasets):
     """{"columns", "data", "index"}, or a list of rows, as a DataFrame."""
+    if not datasets:
+        return {}
     import pandas
     made = {}
     for name, value in datasets.items():

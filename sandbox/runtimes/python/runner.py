@@ -137,6 +137,9 @@ def finish(code):
 # The program, once it has come.
 text = None
 
+# Arguments of os.register_at_fork() that have waited for the run.
+fork_hooks = []
+
 REHEARSAL = b"""
 def function(value):
     return '%s' % value
@@ -203,6 +206,8 @@ def prepare():
     the motions once makes the parked run pay, not the one that is waited for.
     """
     gc.enable()
+    for hooks in fork_hooks:
+        os.register_at_fork(**hooks)
     main = make_main({'output': io.StringIO()})
     exec(compile(REHEARSAL, NAME, 'exec', dont_inherit=True), main.__dict__)
     main.__dict__.clear()
@@ -226,7 +231,8 @@ def begin(source, variables, arguments, environment, options):
     if b'__file__' in source or b'argv[0]' in source:
         ProgramFile.write()
     sys.argv = [NAME] + split(arguments)
-    os.environ.update(pair.split('=', 1) for pair in split(environment))
+    for pair in split(environment):     # update() asks what a mapping is
+        variable, _, os.environ[variable] = pair.partition('=')
     main = make_main(json.loads(variables) if variables else {})
     try:
         if wishes:
