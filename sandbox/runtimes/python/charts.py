@@ -111,7 +111,8 @@ class Axis:
         return {place: short(name) for name, place in mapping.items()}
 
     def is_of_time(self):
-        kind = type(getattr(self.axis, 'converter', None)).__name__
+        get = getattr(self.axis, 'get_converter', None)     # of 3.10
+        kind = type(get() if get else self.axis.converter).__name__
         return 'Date' in kind or 'Period' in kind or 'Time' in kind
 
     def value(self, place):
