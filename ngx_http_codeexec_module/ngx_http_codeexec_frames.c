@@ -129,7 +129,7 @@ ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
         ngx_http_codeexec_write_options(w, job);
     }
 
-    if (images->len || job->collect.len) {
+    if ((images->len && !job->inline_only) || job->collect.len) {
         ngx_http_codeexec_write_collect(w, job, images);
     }
 
@@ -156,6 +156,11 @@ ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
     if (job->main.len) {
         ngx_http_codeexec_put_text(w, ",\"main\":");
         ngx_http_codeexec_put(w, job->main.data, job->main.len);
+    }
+
+    if (job->options.len) {
+        ngx_http_codeexec_put_text(w, ",");
+        ngx_http_codeexec_put(w, job->options.data, job->options.len);
     }
 
     ngx_http_codeexec_put_text(w, "}");

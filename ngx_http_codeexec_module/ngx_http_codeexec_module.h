@@ -50,6 +50,10 @@
 #define NGX_HTTP_CODEEXEC_FT_BUSY    NGX_HTTP_UPSTREAM_FT_HTTP_404
 
 
+/* A status that nginx has no name for. */
+#define NGX_HTTP_CODEEXEC_UNPROCESSABLE  422
+
+
 typedef struct ngx_http_codeexec_ctx_s  ngx_http_codeexec_ctx_t;
 
 
@@ -184,6 +188,8 @@ typedef struct {
     ngx_str_t                 main;                /* JSON object or empty */
     ngx_str_t                 collect;             /* JSON array of patterns,
                                                       empty: images only */
+    ngx_str_t                 options;             /* of the runtime, more of
+                                                      them: JSON members */
     ngx_http_codeexec_file_t *files;               /* to be placed */
     ngx_uint_t                nfiles;
     ngx_msec_t                timeout;
@@ -194,6 +200,8 @@ typedef struct {
 
     unsigned                  query:1;             /* nothing is to be run:
                                                       the state is asked for */
+    unsigned                  inline_only:1;       /* no image is a file, or
+                                                      is stored */
 } ngx_http_codeexec_job_t;
 
 
@@ -465,6 +473,9 @@ ngx_int_t ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *name);
 ngx_int_t ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *code);
+/* The same, without looking for fences. */
+ngx_int_t ngx_http_codeexec_set_source(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *code);
 ngx_int_t ngx_http_codeexec_set_variables(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *text);
 ngx_int_t ngx_http_codeexec_set_input(ngx_http_codeexec_ctx_t *ctx,
@@ -521,12 +532,15 @@ void ngx_http_codeexec_put_uri(ngx_http_codeexec_writer_t *w, ngx_str_t *data);
 void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
     int64_t number);
 
+/* Of valid JSON in UTF-8. */
+ngx_int_t ngx_http_codeexec_to_ascii(ngx_pool_t *pool, ngx_str_t *json);
+
 #define ngx_http_codeexec_put_text(w, text)                                   \
     ngx_http_codeexec_put(w, text, sizeof(text) - 1)
 
 #define ngx_http_codeexec_wants_results(job)                                  \
     ((job)->results || (job)->last_value || (job)->return_variables           \
-     || (job)->main.len)
+     || (job)->main.len || (job)->options.len)
 
 ngx_int_t ngx_http_codeexec_init_upstream(ngx_http_request_t *r);
 ngx_int_t ngx_http_codeexec_create_request(ngx_http_request_t *r);
@@ -552,6 +566,12 @@ ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_error(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+/* Once it has been encoded. */
+void ngx_http_codeexec_free_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Why a run has failed that said nothing about it; without quotes. */
+void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
 
 /* The results of a run are taken apart; NGX_ERROR if memory is short. */
 ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,
@@ -607,6 +627,9 @@ ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_set_cache_control(ngx_http_request_t *r,
     const char *value);
 
+/* Of the request's body, as it says. */
+ngx_uint_t ngx_http_codeexec_is_json_type(ngx_http_request_t *r);
+
 void ngx_http_codeexec_error_filter_init(void);
 /* Passes on the header of an answer that was held. */
 ngx_int_t ngx_http_codeexec_send_held_header(ngx_http_request_t *r,
@@ -615,6 +638,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 

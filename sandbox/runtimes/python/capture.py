@@ -26,6 +26,8 @@ watch.installers.update({
 
 options = {}
 
+gave = {}           # global variables that are not the program's own
+
 calls = False       # the program's code runs with frames of ours below
 
 
@@ -41,8 +43,9 @@ def start(wishes, module, source):
         sys.modules['main'] = module
     for name in options.get('directories', ()):
         os.makedirs(name, exist_ok=True)
-    if 'imports' in options:
-        module.__dict__.update(given.names(options['imports'], source))
+    for name, target in options.get('links', {}).items():
+        if not os.path.lexists(name):
+            os.symlink(target, name)
     if 'datasets' in options:
         module.__dict__.update(given.tables(options['datasets']))
 
@@ -50,8 +53,11 @@ def start(wishes, module, source):
 def start_results():
     results.start(options.get('limits', {}),
                   1 + ('main' in options) + bool(options.get('variables')))
-    plots.as_html = options.get('plotly') == 'html'
     figures.dpi = options.get('dpi')
+    if options.get('figure'):
+        return
+    plots.as_html = options.get('plotly') == 'html'
+    figures.saves = options.get('saved', True)
     frames.whole = options.get('dataframes')
     builtins.display = display.display
     watch.start()
@@ -61,6 +67,16 @@ def to_code(source):
     if not options.get('results'):
         return compile(source, program.NAME, 'exec', dont_inherit=True)
     return program.to_code(source, options.get('last_value'))
+
+
+def give(code, namespace):
+    """The names that the program need not define, unless it has them."""
+    global gave
+    if 'files' in options:
+        gave = given.files(options['files'], code)
+    found = {**given.names(options.get('imports', {}), code), **gave}
+    for name, value in found.items():
+        namespace.setdefault(name, value)
 
 
 def rehearse(source, module):
@@ -102,6 +118,8 @@ def complete(outcome, namespace):
             display.put(value, main=True)
         except Exception as error:
             errors.mention(error)
+    if options.get('figure') and results.is_of_run():
+        figures.put_current()
     if 'main' in options:
         call_main(namespace)
     calls = False
@@ -126,8 +144,15 @@ def failed(error):
                 tb.tb_frame.f_code.co_filename):
             tb = tb.tb_next
         error.__traceback__ = tb
-    if results.is_of_run() and not isinstance(error, SystemExit):
+    if not results.is_of_run():
+        return
+    if not isinstance(error, SystemExit):
         results.put_final('@error', results.dumps(errors.describe(error)))
+    elif options.get('figure') and not error.code:
+        try:
+            figures.put_current()
+        except Exception as other:
+            errors.mention(other)
 
 
 def finish(namespace):
@@ -138,4 +163,4 @@ def finish(namespace):
     frames.finish(namespace)
     if options.get('variables'):
         results.put_final('@variables', results.dumps(
-            variables.summarise(namespace)))
+            variables.summarise(namespace, gave)))
