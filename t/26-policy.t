@@ -82,7 +82,8 @@ answer_is(post('/validate', rejected(\%syntax)), 200,
 	. '"errors":[{"error":"bad","line":3}]}', 'no program');
 answer_is(post('/validate', rejected(\%policy)), 200,
 	'{"valid":false,"error":"No \"os\"","line":2,"errors":['
-	. '{"error":"No \"os\"","line":2},{"error":"No é","line":5},'
+	. '{"error":"No \"os\"","line":2},{"error":"No '
+	. "\xc3\xa9" . '","line":5},'
 	. '{"error":"x","line":null},{"error":"y","line":null}]}', 'rules');
 answer_is(post('/validate', "(status => 'memory', exit_code => undef)"), 200,
 	'{"valid":false,"error":"Memory limit exceeded","line":null}',
