@@ -55,6 +55,10 @@ static const char  *ngx_http_codeexec_signals[] = {
 ngx_uint_t
 ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx)
 {
+    if (ctx->rejection && !ctx->rejection->syntax) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_BUSY:
@@ -76,6 +80,16 @@ ngx_int_t
 ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
+    ngx_str_t  text;
+
+    if (ctx->rejection && !ctx->rejection->syntax) {
+
+        text = ngx_http_codeexec_rejection_text(r, ctx->rejection);
+
+        return text.data ? ngx_http_codeexec_encode_error(r, ctx, &text)
+                         : NGX_ERROR;
+    }
+
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_BUSY:
