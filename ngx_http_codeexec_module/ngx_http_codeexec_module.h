@@ -214,6 +214,8 @@ typedef struct {
     unsigned                  inline_only:1;       /* no image is a file, or
                                                       is stored */
     unsigned                  check:1;             /* it is not to be run */
+    unsigned                  syntax:1;            /* errors of syntax are
+                                                      a rejection, too */
     unsigned                  claims_only:1;       /* of the results */
 } ngx_http_codeexec_job_t;
 
@@ -526,8 +528,9 @@ ngx_int_t ngx_http_codeexec_set_env(ngx_http_codeexec_ctx_t *ctx,
     json_t *env);
 ngx_int_t ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *text);
+/* member: what the client calls them. */
 ngx_int_t ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx,
-    json_t *files);
+    const char *member, json_t *files);
 ngx_int_t ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *value);
 /* Of a file that comes back: whether it is listed as an image. */
@@ -556,6 +559,22 @@ ngx_int_t ngx_http_codeexec_json_member(ngx_str_t *text, ngx_str_t *name,
 ngx_int_t ngx_http_codeexec_json_copy(ngx_pool_t *pool, json_t *value,
     ngx_str_t *text);
 
+/* What Python says of a text that is no JSON, and where; NULL if it is. */
+const char *ngx_http_codeexec_json_error(ngx_str_t *text, ngx_uint_t *pos);
+
+/* What FastAPI and pydantic would do; all take the references given. */
+ngx_int_t ngx_http_codeexec_fastapi_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_fastapi_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+void ngx_http_codeexec_add_issue(json_t *issues, const char *type,
+    const char *message, json_t *loc, json_t *input, json_t *more);
+ngx_int_t ngx_http_codeexec_refuse_issues(ngx_http_codeexec_ctx_t *ctx,
+    json_t *issues);
+/* Returns the type of an issue and its message, or NULL and the number. */
+const char *ngx_http_codeexec_lax_integer(json_t *value, double *number,
+    const char **message);
+
 void ngx_http_codeexec_put(ngx_http_codeexec_writer_t *w, const void *data,
     size_t len);
 void ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w,
@@ -580,7 +599,7 @@ ngx_int_t ngx_http_codeexec_to_ascii(ngx_pool_t *pool, ngx_str_t *json);
 
 /* The program may be found not to be one that is run. */
 #define ngx_http_codeexec_is_screened(lcf, job)                               \
-    ((lcf)->rules.len || (job)->rules.len || (job)->check)
+    ((lcf)->rules.len || (job)->rules.len || (job)->check || (job)->syntax)
 
 #define ngx_http_codeexec_wants_results(job)                                  \
     ((job)->results || (job)->last_value || (job)->return_variables           \
@@ -704,6 +723,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
