@@ -40,6 +40,12 @@ my $t = Test::Codeexec::Real->start(science => 1,
 	    location /small/ { codeexec_pass sandbox; codeexec_max_files 2;
 	        codeexec_max_files_size 100; codeexec_max_variables_size 10;
 	        codeexec_max_code_size 100; }
+	    location /policy/ {
+	        codeexec_pass sandbox;
+	        codeexec_deny_import os subprocess pickle;
+	        codeexec_deny_call eval open;
+	        codeexec_deny "SECRET" "no secrets";
+	    }
 	    location /store/ { codeexec_pass sandbox; codeexec_store none; }
 	    location /fake/ { codeexec_pass unix:%%SOCK_fake%%; }
 	    location /down/ { codeexec_pass unix:%%TESTDIR%%/nobody; }
@@ -717,6 +723,39 @@ valid("  x = 1\n  y = 2", 'an indented one');
 valid("while True: pass", 'nothing is run');
 valid("import os; os._exit(1)", 'whatever it would do');
 valid("import nothing_of_that_name", 'nor imported');
+
+# An operator's policy, in the original's words
+
+for (
+	['import os', "第1行：禁止导入模块 'os'\n安全策略不允许使用此模块。"],
+	["x = 1\nfrom os import path", "第2行：禁止导入模块 'os'\n"
+		. '安全策略不允许使用此模块。'],
+	["  x = 1\n  import json, os.path", "第2行：禁止导入模块 'os'\n"
+		. '安全策略不允许使用此模块。'],
+	["import pickle\nimport os", "第1行：禁止导入模块 'pickle'\n"
+		. '安全策略不允许使用此模块。'],
+	["print(eval('1'))", "检测到禁止的操作: eval()\n安全策略不允许使用此函数。"],
+	["x = 1\n# SECRET", '第2行：no secrets'],
+	["if x = 1: pass", "语法错误（第1行）: invalid syntax. Maybe you meant '==' or "
+		. "':=' instead of '='?\n问题代码: if x = 1: pass\n   ^"],
+) {
+	my ($code, $error) = @$_;
+	my $text = $chars->encode($error);
+
+	body_is(execute($code, uri => '/policy/execute'), 200, '{"status":"error",'
+		. qq("execution_time":0,"output":{"stdout":"","stderr":$text,$nothing},)
+		. qq("error":$text}), "policy: $code");
+	body_is(execute($code, uri => '/policy/validate'), 200,
+		qq({"valid":false,"error":$text}), "policy, validate: $code");
+}
+
+is(ran("import json\ndf = pd.DataFrame({'a': [1]})\nprint(df.eval('a + 1')[0], "
+	. "re.compile('a').pattern)", uri => '/policy/execute')->{output}{stdout},
+	"2 a\n", 'what is not forbidden');
+body_is(execute('import json', uri => '/policy/validate'), 200,
+	'{"valid":true,"error":null}', 'is valid');
+is(ran("import os\nprint(eval('6*7'))")->{output}{stdout}, "42\n",
+	'without a policy, nothing is');
 
 ###############################################################################
 
