@@ -140,6 +140,7 @@ sub new ($class, %arg) {
 		backlog => $arg{backlog} // 511,
 		accept => $arg{accept} // 1,
 		greet => $arg{greet},
+		state => $arg{state} // { slots => 1 },
 		script => $arg{script} // sub ($c, $job) {
 			$c->send(answer(stdout => 'hello'));
 		},
@@ -204,6 +205,7 @@ sub accept_all ($self, $listener) {
 			close $listener;
 			my $c = ((ref $self) . '::Connection')->new(
 				$socket, $n, $self->{log});
+			$c->{state_json} = $self->{state};
 			eval { $self->serve($c); 1 }
 				or $c->note(died => why => "$@");
 			POSIX::_exit(0);
@@ -314,7 +316,7 @@ sub read_job ($self) {
 
 		if ($name eq 'QUERY') {
 			$self->send(Test::FakeSandbox::frame(
-				STATE => { slots => 1 }));
+				STATE => $self->{state_json}));
 			return $self->read_job;
 
 		} elsif ($name eq 'JOB') {
