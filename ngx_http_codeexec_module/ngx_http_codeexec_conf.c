@@ -92,6 +92,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->detail = NGX_CONF_UNSET;
     conf->results = NGX_CONF_UNSET;
     conf->files = NGX_CONF_UNSET;
+    conf->zone = NGX_CONF_UNSET_PTR;
 
     ngx_http_codeexec_init_image_conf(&conf->image);
 
@@ -122,6 +123,7 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->detail, prev->detail, 0);
     ngx_conf_merge_value(conf->results, prev->results, 1);
     ngx_conf_merge_value(conf->files, prev->files, 1);
+    ngx_conf_merge_ptr_value(conf->zone, prev->zone, NULL);
 
     if (conf->images.data == NULL) {
         conf->images = prev->images;

@@ -76,6 +76,10 @@ ngx_http_codeexec_body_handler(ngx_http_request_t *r)
         return;
     }
 
+    if (rc == NGX_OK && !ctx->job.query && !ctx->job.stop) {
+        rc = ngx_http_codeexec_add_run(r, ctx);
+    }
+
     if (rc == NGX_OK) {
         rc = ngx_http_codeexec_init_upstream(r);
     }
@@ -216,6 +220,8 @@ static void
 ngx_http_codeexec_cleanup(void *data)
 {
     ngx_http_codeexec_ctx_t *ctx = data;
+
+    ngx_http_codeexec_remove_run(ctx);
 
     json_decref(ctx->json);
     ctx->json = NULL;

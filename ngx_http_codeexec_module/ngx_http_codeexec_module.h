@@ -26,8 +26,9 @@
 #define NGX_HTTP_CODEEXEC_SIGNAL     3
 #define NGX_HTTP_CODEEXEC_TIMEOUT    4
 #define NGX_HTTP_CODEEXEC_MEMORY     5
-#define NGX_HTTP_CODEEXEC_BUSY       6
-#define NGX_HTTP_CODEEXEC_REJECTED   7
+#define NGX_HTTP_CODEEXEC_STOPPED    6
+#define NGX_HTTP_CODEEXEC_BUSY       7
+#define NGX_HTTP_CODEEXEC_REJECTED   8
 
 
 /* RESULT, BUSY and REJECT are small, no matter what was run. */
@@ -37,6 +38,12 @@
 #define NGX_HTTP_CODEEXEC_MAX_STATE    1048576
 
 #define NGX_HTTP_CODEEXEC_UUID_LEN     36
+
+/* Of languages and APIs, execution ids, those who own them, and handles. */
+#define NGX_HTTP_CODEEXEC_MAX_NAME     32
+#define NGX_HTTP_CODEEXEC_MAX_ID       64
+#define NGX_HTTP_CODEEXEC_MAX_OWNER    64
+#define NGX_HTTP_CODEEXEC_HANDLE_LEN   32
 
 /* Patterns that codeexecd takes for one run. */
 #define NGX_HTTP_CODEEXEC_MAX_COLLECT  64
@@ -50,7 +57,9 @@
 #define NGX_HTTP_CODEEXEC_FT_BUSY    NGX_HTTP_UPSTREAM_FT_HTTP_404
 
 
-typedef struct ngx_http_codeexec_ctx_s  ngx_http_codeexec_ctx_t;
+typedef struct ngx_http_codeexec_ctx_s   ngx_http_codeexec_ctx_t;
+typedef struct ngx_http_codeexec_zone_s  ngx_http_codeexec_zone_t;
+typedef struct ngx_http_codeexec_run_s   ngx_http_codeexec_run_t;
 
 
 /* One of the paths of an API. */
@@ -157,6 +166,8 @@ typedef struct {
 
     ngx_http_codeexec_image_conf_t  image;
 
+    ngx_shm_zone_t           *zone;                /* of executions, NULL: off */
+
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */
     const ngx_http_codeexec_endpoint_t *endpoint;  /* NULL: by the URI */
@@ -175,6 +186,8 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                 id;
+    ngx_str_t                 handle;              /* empty: it can't be
+                                                      stopped */
     ngx_str_t                 language;            /* canonical name */
     ngx_str_t                 code;                /* UTF-8 without NUL */
     ngx_str_t                 variables;           /* JSON object or empty */
@@ -194,7 +207,28 @@ typedef struct {
 
     unsigned                  query:1;             /* nothing is to be run:
                                                       the state is asked for */
+    unsigned                  stop:1;              /* nor here: the run with
+                                                      the handle is to end */
 } ngx_http_codeexec_job_t;
+
+
+/* A codeexecd that is to be asked, and no other. */
+
+typedef struct {
+    ngx_sockaddr_t            sockaddr;
+    socklen_t                 socklen;
+} ngx_http_codeexec_target_t;
+
+
+/* An execution of the zone. */
+
+typedef struct {
+    ngx_str_t                 id;
+    ngx_str_t                 owner;
+    ngx_str_t                 language;
+    ngx_str_t                 api;
+    int64_t                   started;             /* ms since 1970 */
+} ngx_http_codeexec_listed_t;
 
 
 /* Payloads of one type of frame, joined. */
@@ -353,6 +387,13 @@ struct ngx_http_codeexec_ctx_s {
     json_t                   *files;               /* its files, the same */
     ngx_http_codeexec_job_t   job;
 
+    ngx_str_t                 owner;               /* of what it starts: the
+                                                      name of its key */
+    ngx_uint_t                max_runs;            /* of the owner, 0: any */
+    ngx_http_codeexec_zone_t *zone;                /* that has "run" */
+    ngx_http_codeexec_run_t  *run;                 /* NULL: it isn't there */
+    ngx_http_codeexec_target_t  *target;           /* of a stop */
+
     /* the collector, reset for every peer tried */
 
     struct wire_reader        reader;
@@ -387,6 +428,9 @@ struct ngx_http_codeexec_ctx_s {
     int64_t                   pg_time;             /* milliseconds, -1: unset */
     u_char                    sqlstate[6];         /* of the last failure */
 
+    unsigned                  admin:1;             /* may stop and see all */
+    unsigned                  located:1;           /* "run" has the peer */
+    unsigned                  stopped:1;           /* what "stop" was about */
     unsigned                  busy:1;              /* a peer said BUSY */
     unsigned                  answered:1;          /* "body" is to be sent */
     unsigned                  error:1;             /* "body" replaces a page
@@ -427,6 +471,19 @@ ngx_int_t ngx_http_codeexec_send_local(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_send_body(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 
+/* Makes ctx->body of it and drops the reference; NULL is NGX_ERROR. */
+ngx_int_t ngx_http_codeexec_answer_json(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json, size_t flags);
+
+/* Endpoints whose answer is made of the state of codeexecd. */
+ngx_int_t ngx_http_codeexec_decode_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_uint_t ngx_http_codeexec_state_status(ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_status(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_languages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
 /*
  * Before a job is submitted: from now on nothing happens to the request but
  * that the job is done, or the client goes away, which cancels it.
@@ -436,6 +493,35 @@ ngx_int_t ngx_http_codeexec_wait(ngx_http_request_t *r,
 /* Notes what the variables need to know. */
 void ngx_http_codeexec_job_done(ngx_http_codeexec_ctx_t *ctx,
     ngx_http_codeexec_pg_job_t *job);
+
+char *ngx_http_codeexec_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* NGX_OK, also without a zone, or an HTTP status. */
+ngx_int_t ngx_http_codeexec_add_run(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+void ngx_http_codeexec_remove_run(ngx_http_codeexec_ctx_t *ctx);
+/* Before it is sent there: NGX_OK, or NGX_DECLINED if it must not be sent. */
+ngx_int_t ngx_http_codeexec_locate_run(ngx_http_codeexec_ctx_t *ctx,
+    struct sockaddr *sockaddr, socklen_t socklen);
+/*
+ * The run with the id ctx->name, if it is of this owner: NGX_OK if ctx->target
+ * has to be asked, NGX_DONE if it will never be sent, NGX_DECLINED if there is
+ * none, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_codeexec_stop_run(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Whether the same run is still there. */
+ngx_uint_t ngx_http_codeexec_run_is_left(ngx_http_codeexec_ctx_t *ctx);
+/* Adds ngx_http_codeexec_listed_t, oldest first. */
+ngx_int_t ngx_http_codeexec_list_runs(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_array_t *list);
+
+/* Of an endpoint that stops runs, in any dialect. */
+ngx_int_t ngx_http_codeexec_decode_stop(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+/* 200 or 404. */
+ngx_uint_t ngx_http_codeexec_stop_status(ngx_http_codeexec_ctx_t *ctx);
+/* Of one that was stopped and must not be sent: answers it, a bit later. */
+ngx_int_t ngx_http_codeexec_end_stopped(ngx_http_request_t *r);
 
 void *ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent,
@@ -487,6 +573,9 @@ ngx_int_t ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx,
 ngx_int_t ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_set_id(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *id);
+
+/* Other names of a language, that are not there yet. */
+void ngx_http_codeexec_add_aliases(const char *name, json_t *aliases);
 
 ngx_int_t ngx_http_codeexec_random(u_char *bytes, size_t n);
 u_char *ngx_http_codeexec_put_uuid(u_char *p, u_char *uuid,
@@ -545,6 +634,8 @@ ngx_int_t ngx_http_codeexec_take_result(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_take_busy(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 ngx_int_t ngx_http_codeexec_take_reject(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json);
+ngx_int_t ngx_http_codeexec_take_stopped(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 
 ngx_uint_t ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx);

@@ -32,6 +32,7 @@ ngx_str_t  ngx_http_codeexec_status_names[] = {
     ngx_string("signal"),
     ngx_string("timeout"),
     ngx_string("memory"),
+    ngx_string("stopped"),
     ngx_string("busy"),
     ngx_string("rejected")
 };
