@@ -166,7 +166,7 @@ typedef struct {
 
     ngx_http_codeexec_image_conf_t  image;
 
-    ngx_shm_zone_t           *zone;                /* of executions, NULL: off */
+    ngx_shm_zone_t           *zone;                /* NULL: off */
 
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */

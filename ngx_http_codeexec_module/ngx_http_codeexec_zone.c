@@ -2,8 +2,8 @@
 /*
  * Copyright (C) The codeexec authors.
  *
- * codeexec_zone: the executions of all workers, in shared memory.  A worker that
- * was killed leaves its own behind, which are freed when they are met.
+ * codeexec_zone: the executions of all workers, in shared memory.  A worker
+ * that was killed leaves its own behind, which are freed when they are met.
  */
 
 

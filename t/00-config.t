@@ -42,6 +42,8 @@ my @settings = (
 	'codeexec_files off',
 	'codeexec_results off',
 	'codeexec_detail on',
+	'codeexec_zone off',
+	'codeexec_zone runs:64k',
 	'codeexec_store off',
 	'codeexec_store_fallback inline',
 	'codeexec_store_fallback 503',
@@ -193,6 +195,28 @@ good('codeexec_api with a path', '', '', "codeexec_api native healthz; $pass");
 good('codeexec_api in http', 'codeexec_api native;', '', $pass);
 bad('codeexec_pass twice', '"codeexec_pass" directive is duplicate', '', '',
 	$pass x 2);
+good('codeexec_zone without a size', 'codeexec_zone a:64k;', 'codeexec_zone off;',
+	"codeexec_zone a; $pass");
+good('the size of a codeexec_zone may follow', 'codeexec_zone a;', '',
+	"codeexec_zone a:64k; $pass");
+bad('codeexec_zone of nobody', 'zero size shared memory zone "a"', '', '',
+	"codeexec_zone a; $pass");
+bad('codeexec_zone with a bad size', 'invalid zone size "a:big"', '', '',
+	"codeexec_zone a:big; $pass");
+bad('codeexec_zone with no size', 'invalid zone size "a:"', '', '',
+	"codeexec_zone a:; $pass");
+bad('codeexec_zone with a small size', 'zone "a:8k" is too small', '', '',
+	"codeexec_zone a:8k; $pass");
+bad('codeexec_zone without a name', 'invalid zone name ":64k"', '', '',
+	"codeexec_zone :64k; $pass");
+bad('codeexec_zone off twice', '"codeexec_zone" directive is duplicate', '', '',
+	"codeexec_zone off; codeexec_zone off; $pass");
+bad('codeexec_zone with two sizes', 'the size 131072 of shared memory zone "a" '
+	. 'conflicts with already declared size 65536', 'codeexec_zone a:64k;', '',
+	"codeexec_zone a:128k; $pass");
+bad('codeexec_zone of somebody else', 'the shared memory zone "a" is already '
+	. 'declared for a different use',
+	'limit_conn_zone $host zone=a:64k; codeexec_zone a:64k;', '', $pass);
 
 for my $setting (@settings) {
 	next if $setting =~ / off$|error timeout|images|next_upstream |types/;
