@@ -12,9 +12,11 @@ static ngx_int_t ngx_http_codeexec_stop_frame(ngx_http_request_t *r,
 static ngx_int_t ngx_http_codeexec_job_json(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json);
 static void ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job, ngx_str_t *images);
+    ngx_http_codeexec_job_t *job, ngx_http_codeexec_loc_conf_t *lcf);
 static void ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job);
+    ngx_http_codeexec_job_t *job, ngx_str_t *rules);
+static void ngx_http_codeexec_write_rules(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job, ngx_str_t *rules);
 static void ngx_http_codeexec_write_collect(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_job_t *job, ngx_str_t *images);
 static ngx_chain_t **ngx_http_codeexec_add_put_frame(ngx_http_request_t *r,
@@ -115,7 +117,7 @@ ngx_http_codeexec_job_json(ngx_http_request_t *r,
 
     ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
 
-    ngx_http_codeexec_write_job(&w, &ctx->job, &lcf->images);
+    ngx_http_codeexec_write_job(&w, &ctx->job, lcf);
 
     json->len = w.len;
     json->data = ngx_pnalloc(r->pool, w.len);
@@ -125,7 +127,7 @@ ngx_http_codeexec_job_json(ngx_http_request_t *r,
 
     w.pos = json->data;
 
-    ngx_http_codeexec_write_job(&w, &ctx->job, &lcf->images);
+    ngx_http_codeexec_write_job(&w, &ctx->job, lcf);
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "http codeexec job: %V", json);
@@ -136,7 +138,7 @@ ngx_http_codeexec_job_json(ngx_http_request_t *r,
 
 static void
 ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job, ngx_str_t *images)
+    ngx_http_codeexec_job_t *job, ngx_http_codeexec_loc_conf_t *lcf)
 {
     ngx_http_codeexec_put_text(w, "{\"id\":\"");
     ngx_http_codeexec_put(w, job->id.data, job->id.len);
@@ -161,12 +163,14 @@ ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
         ngx_http_codeexec_put(w, job->env.data, job->env.len);
     }
 
-    if (ngx_http_codeexec_wants_results(job)) {
-        ngx_http_codeexec_write_options(w, job);
+    if (ngx_http_codeexec_wants_results(job)
+        || ngx_http_codeexec_is_screened(lcf, job))
+    {
+        ngx_http_codeexec_write_options(w, job, &lcf->rules);
     }
 
-    if (images->len || job->collect.len) {
-        ngx_http_codeexec_write_collect(w, job, images);
+    if ((lcf->images.len && !job->inline_only) || job->collect.len) {
+        ngx_http_codeexec_write_collect(w, job, &lcf->images);
     }
 
     ngx_http_codeexec_put_text(w, "}");
@@ -175,11 +179,24 @@ ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
 
 static void
 ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job)
+    ngx_http_codeexec_job_t *job, ngx_str_t *rules)
 {
     /* the others come in the same way */
 
-    ngx_http_codeexec_put_text(w, ",\"options\":{\"results\":true");
+    if (ngx_http_codeexec_wants_results(job) && !job->claims_only) {
+        ngx_http_codeexec_put_text(w, ",\"options\":{\"results\":true");
+
+    } else {
+        ngx_http_codeexec_put_text(w, ",\"options\":{\"claims\":true");
+    }
+
+    if (job->check) {
+        ngx_http_codeexec_put_text(w, ",\"check\":true");
+    }
+
+    if (rules->len || job->rules.len) {
+        ngx_http_codeexec_write_rules(w, job, rules);
+    }
 
     if (job->last_value) {
         ngx_http_codeexec_put_text(w, ",\"last_value\":true");
@@ -192,6 +209,32 @@ ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
     if (job->main.len) {
         ngx_http_codeexec_put_text(w, ",\"main\":");
         ngx_http_codeexec_put(w, job->main.data, job->main.len);
+    }
+
+    if (job->options.len) {
+        ngx_http_codeexec_put_text(w, ",");
+        ngx_http_codeexec_put(w, job->options.data, job->options.len);
+    }
+
+    ngx_http_codeexec_put_text(w, "}");
+}
+
+
+static void
+ngx_http_codeexec_write_rules(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job, ngx_str_t *rules)
+{
+    size_t  begin;
+
+    ngx_http_codeexec_put_text(w, ",\"screen\":{");
+
+    begin = w->len;
+
+    ngx_http_codeexec_put(w, rules->data, rules->len);
+
+    if (job->rules.len) {
+        ngx_http_codeexec_put_comma(w, begin);
+        ngx_http_codeexec_put(w, job->rules.data, job->rules.len);
     }
 
     ngx_http_codeexec_put_text(w, "}");

@@ -146,6 +146,21 @@ ngx_http_codeexec_check_size(ngx_http_codeexec_ctx_t *ctx,
 ngx_int_t
 ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *code)
 {
+    ngx_int_t  rc;
+
+    rc = ngx_http_codeexec_set_source(ctx, code);
+
+    if (rc == NGX_OK) {
+        ngx_http_codeexec_strip_fence(&ctx->job.code, &ctx->job.language);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_set_source(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *code)
+{
     ngx_int_t                      rc;
     ngx_http_codeexec_loc_conf_t  *lcf;
 
@@ -163,8 +178,6 @@ ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *code)
     }
 
     ctx->job.code = *code;
-
-    ngx_http_codeexec_strip_fence(&ctx->job.code, &ctx->job.language);
 
     return NGX_OK;
 }

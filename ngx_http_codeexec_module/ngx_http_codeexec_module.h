@@ -164,6 +164,9 @@ typedef struct {
     ngx_flag_t                results;             /* a client may ask for */
     ngx_flag_t                files;
 
+    ngx_str_t                 rules;               /* JSON members of "screen"
+                                                      in JOB, or empty */
+
     ngx_http_codeexec_image_conf_t  image;
 
     ngx_shm_zone_t           *zone;                /* NULL: off */
@@ -197,6 +200,11 @@ typedef struct {
     ngx_str_t                 main;                /* JSON object or empty */
     ngx_str_t                 collect;             /* JSON array of patterns,
                                                       empty: images only */
+    ngx_str_t                 options;             /* of the runtime, more of
+                                                      them: JSON members */
+    ngx_str_t                 rules;               /* of the API, beside those
+                                                      of the location: JSON
+                                                      members of "screen" */
     ngx_http_codeexec_file_t *files;               /* to be placed */
     ngx_uint_t                nfiles;
     ngx_msec_t                timeout;
@@ -209,6 +217,10 @@ typedef struct {
                                                       the state is asked for */
     unsigned                  stop:1;              /* nor here: the run with
                                                       the handle is to end */
+    unsigned                  inline_only:1;       /* no image is a file, or
+                                                      is stored */
+    unsigned                  check:1;             /* it is not to be run */
+    unsigned                  claims_only:1;       /* of the results */
 } ngx_http_codeexec_job_t;
 
 
@@ -259,7 +271,8 @@ typedef struct {
 #define NGX_HTTP_CODEEXEC_EXCEPTION  0
 #define NGX_HTTP_CODEEXEC_RETURN     1
 #define NGX_HTTP_CODEEXEC_VARIABLES  2
-#define NGX_HTTP_CODEEXEC_NCLAIMS    3
+#define NGX_HTTP_CODEEXEC_REJECTION  3
+#define NGX_HTTP_CODEEXEC_NCLAIMS    4
 
 
 /* One SHOW, of which nothing is to be trusted. */
@@ -311,6 +324,29 @@ typedef struct {
     unsigned                    known:1;           /* the above is set */
     unsigned                    truncated:1;
 } ngx_http_codeexec_result_t;
+
+
+/* What is wrong with a program that was not run. */
+
+typedef struct {
+    ngx_int_t                 line;                /* 0: not known, or there is
+                                                      none: -1 */
+    ngx_str_t                 message;
+    ngx_str_t                 rule;                /* "import", "call" or
+                                                      empty */
+    ngx_str_t                 name;                /* of what it is about */
+} ngx_http_codeexec_complaint_t;
+
+
+typedef struct {
+    ngx_http_codeexec_complaint_t  *lines;         /* one or more */
+    ngx_uint_t                nlines;
+    ngx_int_t                 column;              /* of the first, 0: unset */
+    ngx_str_t                 text;                /* that line, or empty */
+
+    unsigned                  syntax:1;            /* it is no program; else it
+                                                      breaks rules */
+} ngx_http_codeexec_rejection_t;
 
 
 /* What becomes of a file of a run. */
@@ -401,6 +437,9 @@ struct ngx_http_codeexec_ctx_s {
     ngx_str_t                 control;             /* payload of RESULT, BUSY
                                                       and REJECT so far */
     ngx_http_codeexec_result_t  result;
+
+    /* NULL: it was run */
+    ngx_http_codeexec_rejection_t  *rejection;
 
     /* the answer */
 
@@ -551,6 +590,9 @@ ngx_int_t ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *name);
 ngx_int_t ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *code);
+/* The same, without looking for fences. */
+ngx_int_t ngx_http_codeexec_set_source(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *code);
 ngx_int_t ngx_http_codeexec_set_variables(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *text);
 ngx_int_t ngx_http_codeexec_set_input(ngx_http_codeexec_ctx_t *ctx,
@@ -613,9 +655,13 @@ void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
 #define ngx_http_codeexec_put_text(w, text)                                   \
     ngx_http_codeexec_put(w, text, sizeof(text) - 1)
 
+/* The program may be found not to be one that is run. */
+#define ngx_http_codeexec_is_screened(lcf, job)                               \
+    ((lcf)->rules.len || (job)->rules.len || (job)->check)
+
 #define ngx_http_codeexec_wants_results(job)                                  \
     ((job)->results || (job)->last_value || (job)->return_variables           \
-     || (job)->main.len)
+     || (job)->main.len || (job)->options.len)
 
 ngx_int_t ngx_http_codeexec_init_upstream(ngx_http_request_t *r);
 ngx_int_t ngx_http_codeexec_create_request(ngx_http_request_t *r);
@@ -643,10 +689,26 @@ ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_error(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+/* Once it has been encoded. */
+void ngx_http_codeexec_free_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Why a run has failed that said nothing about it; without quotes. */
+void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
 
 /* The results of a run are taken apart; NGX_ERROR if memory is short. */
 ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+
+/*
+ * Sets ctx->rejection to what the claim says; NGX_DECLINED if that makes no
+ * sense, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_codeexec_read_rejection(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *claim);
+/* "Line 2: …", one for each; of r->pool, data is NULL if memory is short. */
+ngx_str_t ngx_http_codeexec_rejection_text(ngx_http_request_t *r,
+    ngx_http_codeexec_rejection_t *rejection);
 
 /* Members of the answer; the key of each has its quotes and colon. */
 void ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w,

@@ -292,11 +292,11 @@ ngx_http_codeexec_answer(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
 
     u = r->upstream;
 
-    ctx->status = ctx->endpoint->status(ctx);
-
     if (ngx_http_codeexec_read_results(r, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
+
+    ctx->status = ctx->endpoint->status(ctx);
 
     rc = ngx_http_codeexec_choose_images(r, ctx);
 

@@ -211,7 +211,9 @@ client_run(struct client *c)
 	}
 
 	if (error == NULL && job->language != NULL) {
-		error = job_vars_to_env(job);
+		error = job->check
+		    ? "programs of this language can't be checked"
+		    : job_vars_to_env(job);
 	}
 
 	(void) evbuffer_drain(c->head, evbuffer_get_length(c->head));

@@ -567,7 +567,8 @@ struct job {
 	bool               output_cut;   /* stdout or stderr */
 	bool               files_cut;    /* one was left out for a limit */
 	bool               version;      /* not a program: its language's */
-	bool               shows;        /* results are asked for */
+	bool               check;        /* nothing is to be run */
+	bool               shows;        /* results or claims are asked for */
 	bool               results_cut;
 };
 

@@ -189,7 +189,9 @@ parse_options(struct job *job, json_t *options)
 		return "\"options\" must be an object";
 	}
 
-	job->shows = json_is_true(json_object_get(options, "results"));
+	job->shows = json_is_true(json_object_get(options, "results"))
+	    || json_is_true(json_object_get(options, "claims"));
+	job->check = json_is_true(json_object_get(options, "check"));
 	job->version = json_is_true(json_object_get(options, "version"));
 
 	if (job->shows) {
