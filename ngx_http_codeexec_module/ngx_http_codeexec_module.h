@@ -514,6 +514,19 @@ ngx_int_t ngx_http_codeexec_send_body(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_answer_json(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json, size_t flags);
 
+/* Adds names of modules, sorted, each once; they point into the code. */
+ngx_int_t ngx_http_codeexec_imports(ngx_str_t *code, ngx_array_t *names);
+
+ngx_uint_t ngx_http_codeexec_engine_result_status(
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_engine_encode(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Says whether it was, by ctx->status. */
+ngx_int_t ngx_http_codeexec_engine_stopped(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_engine_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+
 /* Endpoints whose answer is made of the state of codeexecd. */
 ngx_int_t ngx_http_codeexec_decode_state(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
@@ -652,6 +665,9 @@ void ngx_http_codeexec_put_uri(ngx_http_codeexec_writer_t *w, ngx_str_t *data);
 void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
     int64_t number);
 
+/* Of valid JSON in UTF-8. */
+ngx_int_t ngx_http_codeexec_to_ascii(ngx_pool_t *pool, ngx_str_t *json);
+
 #define ngx_http_codeexec_put_text(w, text)                                   \
     ngx_http_codeexec_put(w, text, sizeof(text) - 1)
 
@@ -768,6 +784,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_engine;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 
