@@ -57,6 +57,10 @@
 #define NGX_HTTP_CODEEXEC_FT_BUSY    NGX_HTTP_UPSTREAM_FT_HTTP_404
 
 
+/* A status that nginx has no name for. */
+#define NGX_HTTP_CODEEXEC_UNPROCESSABLE  422
+
+
 typedef struct ngx_http_codeexec_ctx_s   ngx_http_codeexec_ctx_t;
 typedef struct ngx_http_codeexec_zone_s  ngx_http_codeexec_zone_t;
 typedef struct ngx_http_codeexec_run_s   ngx_http_codeexec_run_t;
@@ -776,6 +780,9 @@ ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_set_cache_control(ngx_http_request_t *r,
     const char *value);
 
+/* Of the request's body, as it says. */
+ngx_uint_t ngx_http_codeexec_is_json_type(ngx_http_request_t *r);
+
 void ngx_http_codeexec_error_filter_init(void);
 /* Passes on the header of an answer that was held. */
 ngx_int_t ngx_http_codeexec_send_held_header(ngx_http_request_t *r,
@@ -785,6 +792,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_engine;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 
