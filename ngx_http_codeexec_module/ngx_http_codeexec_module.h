@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "ngx_http_codeexec_image_types.h"
+#include "ngx_http_codeexec_key.h"
 #include "ngx_http_codeexec_pg.h"
 #include "ngx_http_codeexec_record.h"
 #include "sandbox/wire.h"
@@ -346,6 +347,9 @@ struct ngx_http_codeexec_ctx_s {
     ngx_str_t                 name;                /* what follows its path */
     ngx_uint_t                allowed;             /* methods, if another one
                                                       was used */
+
+    const ngx_http_codeexec_key_t  *key;           /* NULL: none is needed, or
+                                                      there is no good one */
 
     json_t                   *json;                /* request while decoded,
                                                       or state received;
