@@ -93,6 +93,8 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->results = NGX_CONF_UNSET;
     conf->files = NGX_CONF_UNSET;
 
+    conf->keys = NGX_CONF_UNSET_PTR;
+
     ngx_http_codeexec_init_image_conf(&conf->image);
 
     return conf;
@@ -122,6 +124,8 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->detail, prev->detail, 0);
     ngx_conf_merge_value(conf->results, prev->results, 1);
     ngx_conf_merge_value(conf->files, prev->files, 1);
+
+    ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
 
     if (conf->images.data == NULL) {
         conf->images = prev->images;

@@ -107,11 +107,9 @@ ngx_http_codeexec_header_filter(ngx_http_request_t *r)
 
     if (ngx_http_codeexec_is_page(r, ctx)) {
 
+        ctx = ngx_http_codeexec_get_ctx(r);
         if (ctx == NULL) {
-            ctx = ngx_http_codeexec_create_ctx(r);
-            if (ctx == NULL) {
-                return NGX_ERROR;
-            }
+            return NGX_ERROR;
         }
 
         if (ngx_http_codeexec_set_error(r, ctx) != NGX_OK) {
@@ -291,7 +289,7 @@ ngx_http_codeexec_allow(ngx_http_codeexec_ctx_t *ctx,
         return "GET, HEAD";
     }
 
-    switch (ctx->allowed) {
+    switch (ctx->allowed & ~NGX_HTTP_CODEEXEC_OPEN) {
 
     case NGX_HTTP_GET:
         return "GET";
