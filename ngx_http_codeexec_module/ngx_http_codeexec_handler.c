@@ -31,6 +31,12 @@ ngx_http_codeexec_handler(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
 
+    if (ctx->key) {
+        ctx->owner = ctx->key->name;
+        ctx->max_runs = ctx->key->concurrency;
+        ctx->admin = ctx->key->admin;
+    }
+
     rc = ngx_http_codeexec_find_endpoint(r, ctx);
 
     if (rc != NGX_OK) {
@@ -127,6 +133,10 @@ ngx_http_codeexec_body_handler(ngx_http_request_t *r)
 
     if (rc == NGX_OK) {
         rc = ngx_http_codeexec_check_key(ctx);
+    }
+
+    if (rc == NGX_OK && !ctx->job.query && !ctx->job.stop) {
+        rc = ngx_http_codeexec_add_run(r, ctx);
     }
 
     if (rc == NGX_OK) {
@@ -280,6 +290,8 @@ static void
 ngx_http_codeexec_cleanup(void *data)
 {
     ngx_http_codeexec_ctx_t *ctx = data;
+
+    ngx_http_codeexec_remove_run(ctx);
 
     json_decref(ctx->json);
     ctx->json = NULL;

@@ -7,8 +7,6 @@
 #include "ngx_http_codeexec_module.h"
 
 
-#define NGX_HTTP_CODEEXEC_MAX_NAME  32
-#define NGX_HTTP_CODEEXEC_MAX_ID    64
 #define NGX_HTTP_CODEEXEC_MAX_ARGS  65536
 
 
@@ -56,6 +54,35 @@ ngx_http_codeexec_canonical(ngx_str_t *name)
     }
 
     return name;
+}
+
+
+void
+ngx_http_codeexec_add_aliases(const char *name, json_t *aliases)
+{
+    size_t                         i;
+    json_t                        *other;
+    ngx_http_codeexec_language_t  *l;
+
+    for (l = ngx_http_codeexec_languages; l->alias.len; l++) {
+
+        if (ngx_strcmp(l->name.data, name) != 0) {
+            continue;
+        }
+
+        json_array_foreach(aliases, i, other) {
+            if (json_is_string(other)
+                && ngx_strcmp(json_string_value(other), l->alias.data) == 0)
+            {
+                break;
+            }
+        }
+
+        if (i == json_array_size(aliases)) {
+            (void) json_array_append_new(aliases,
+                                      json_string((char *) l->alias.data));
+        }
+    }
 }
 
 
@@ -136,6 +163,21 @@ ngx_http_codeexec_check_size(ngx_http_codeexec_ctx_t *ctx,
 ngx_int_t
 ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *code)
 {
+    ngx_int_t  rc;
+
+    rc = ngx_http_codeexec_set_source(ctx, code);
+
+    if (rc == NGX_OK) {
+        ngx_http_codeexec_strip_fence(&ctx->job.code, &ctx->job.language);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_set_source(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *code)
+{
     ngx_int_t                      rc;
     ngx_http_codeexec_loc_conf_t  *lcf;
 
@@ -153,8 +195,6 @@ ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *code)
     }
 
     ctx->job.code = *code;
-
-    ngx_http_codeexec_strip_fence(&ctx->job.code, &ctx->job.language);
 
     return NGX_OK;
 }

@@ -292,7 +292,7 @@ ngx_http_codeexec_check_key(ngx_http_codeexec_ctx_t *ctx)
     ngx_str_t   *language;
     ngx_uint_t   i;
 
-    if (ctx->key == NULL || ctx->job.query) {
+    if (ctx->key == NULL || ctx->job.query || ctx->job.stop) {
         return NGX_OK;
     }
 

@@ -16,10 +16,7 @@
 
 
 /* SHA-256. */
-#define NGX_HTTP_CODEEXEC_DIGEST_LEN    32
-
-/* Of the longest name of a key. */
-#define NGX_HTTP_CODEEXEC_KEY_NAME_LEN  64
+#define NGX_HTTP_CODEEXEC_DIGEST_LEN  32
 
 
 typedef struct {
@@ -69,6 +66,10 @@ ngx_int_t ngx_http_codeexec_parse_digest(ngx_http_codeexec_keys_t *keys,
     ngx_str_t *text, u_char *digest);
 /* Finds duplicates, too. */
 char *ngx_http_codeexec_sort_keys(ngx_conf_t *cf,
+    ngx_http_codeexec_keys_t *keys);
+
+/* The first one in the file that limits how many runs there may be, or NULL. */
+ngx_http_codeexec_key_t *ngx_http_codeexec_concurrency_key(
     ngx_http_codeexec_keys_t *keys);
 
 /* NGX_OK, NGX_ABORT if there is no such key, or NGX_ERROR. */

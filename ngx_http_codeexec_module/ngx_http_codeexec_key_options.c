@@ -45,7 +45,7 @@ ngx_http_codeexec_check_key_name(ngx_str_t *name)
     u_char  c;
     size_t  i;
 
-    if (name->len > NGX_HTTP_CODEEXEC_KEY_NAME_LEN) {
+    if (name->len > NGX_HTTP_CODEEXEC_MAX_OWNER) {
         return NGX_DECLINED;
     }
 

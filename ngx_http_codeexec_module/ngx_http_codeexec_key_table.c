@@ -97,6 +97,27 @@ ngx_http_codeexec_sort_keys(ngx_conf_t *cf, ngx_http_codeexec_keys_t *keys)
 }
 
 
+ngx_http_codeexec_key_t *
+ngx_http_codeexec_concurrency_key(ngx_http_codeexec_keys_t *keys)
+{
+    ngx_uint_t                i;
+    ngx_http_codeexec_key_t  *key, *first;
+
+    key = keys->keys.elts;
+    first = NULL;
+
+    for (i = 0; i < keys->keys.nelts; i++) {
+
+        if (key[i].concurrency && (first == NULL || key[i].line < first->line))
+        {
+            first = &key[i];
+        }
+    }
+
+    return first;
+}
+
+
 static int ngx_libc_cdecl
 ngx_http_codeexec_compare_names(const void *one, const void *two)
 {

@@ -232,6 +232,13 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       offsetof(ngx_http_codeexec_loc_conf_t, files),
       NULL },
 
+    { ngx_string("codeexec_zone"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_codeexec_zone,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("codeexec_pg"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
       ngx_http_codeexec_pg_block,

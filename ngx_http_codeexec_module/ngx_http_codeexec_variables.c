@@ -34,6 +34,7 @@ ngx_str_t  ngx_http_codeexec_status_names[] = {
     ngx_string("signal"),
     ngx_string("timeout"),
     ngx_string("memory"),
+    ngx_string("stopped"),
     ngx_string("busy"),
     ngx_string("rejected")
 };
@@ -131,7 +132,9 @@ ngx_http_codeexec_status_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_codeexec_find_ctx(r);
 
-    if (ctx == NULL || ctx->outcome == NGX_HTTP_CODEEXEC_NO_STATUS) {
+    if (ctx == NULL || ctx->outcome == NGX_HTTP_CODEEXEC_NO_STATUS
+        || ctx->job.query || ctx->job.stop)
+    {
         v->not_found = 1;
         return NGX_OK;
     }

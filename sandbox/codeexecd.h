@@ -40,6 +40,7 @@
 
 #define CLIENTS_MAX     4096 /* connections at once */
 #define ID_MAX          64   /* characters of an execution id */
+#define HANDLE_LENGTH   32   /* hexadecimal digits */
 #define LANGUAGE_MAX    32   /* characters of a language name */
 #define TIERS_MAX       8    /* of one runtime */
 #define RUNTIMES_MAX    8
@@ -542,6 +543,7 @@ void  slot_told(evutil_socket_t fd, short what, void *slot);
 
 struct job {
 	TAILQ_ENTRY(job)   link;
+	LIST_ENTRY(job)    others;       /* that have a handle: stop.c */
 	struct client     *client;
 	struct tier       *tier;
 	struct slot       *slot;         /* while it runs */
@@ -552,6 +554,7 @@ struct job {
 	struct names       collect;      /* patterns */
 	unsigned           put;          /* files in text[TEXT_FILES] */
 	char               id[ID_MAX + 1];
+	char               handle[HANDLE_LENGTH + 1];  /* or "" */
 	struct language   *language;     /* NULL: its runtime is */
 	uint64_t           timeout_ms;
 	uint64_t           compile_us;   /* how long that took */
@@ -559,10 +562,13 @@ struct job {
 	uint64_t           started;
 	bool               compiling;    /* its program has not begun */
 	bool               timed_out;
+	bool               stopped;      /* by STOP */
+	bool               listed;       /* others is in use */
 	bool               output_cut;   /* stdout or stderr */
 	bool               files_cut;    /* one was left out for a limit */
 	bool               version;      /* not a program: its language's */
-	bool               shows;        /* results are asked for */
+	bool               check;        /* nothing is to be run */
+	bool               shows;        /* results or claims are asked for */
 	bool               results_cut;
 };
 
@@ -573,6 +579,7 @@ struct counters {
 	uint64_t  rejected;
 	uint64_t  busy;
 	uint64_t  lost;                  /* with their runtime */
+	uint64_t  stopped;               /* started or not */
 	uint64_t  queued;                /* now */
 	uint64_t  running;               /* now: slots with a job */
 	uint64_t  clients;               /* now */
@@ -590,6 +597,7 @@ void         job_compiled(struct job *job);
 /* Queues or starts it; answers by itself, now or later. */
 void         job_submit(struct job *job, struct runtime *rt);
 void         job_abort(struct job *job);
+void         job_unlink(struct job *job);  /* from its queue, if any */
 void         jobs_dispatch(void);
 void         jobs_refuse(void);          /* those that wait */
 
@@ -610,8 +618,21 @@ const char  *job_vars_to_env(struct job *job);
 const char  *job_parse_put(struct job *job, uint32_t size);
 
 
+/* stop.c: STOP */
+
+/* It may be stopped from now on; true if it has been already. */
+bool         job_enlist(struct job *job);
+void         job_delist(struct job *job);
+
+/* The frame STOP, whose payload is c->head; -1 if it is none. */
+int          client_stop(struct client *c);
+
+
 /* result.c: the slot's run is over and nothing is alive in its jail. */
 void         job_finish(struct job *job);
+
+/* It was stopped before it had a slot. */
+void         job_skip(struct job *job);
 
 /* It may have run, but what it did is not known: the client is cut off. */
 void         job_lost(struct job *job);

@@ -44,6 +44,8 @@ my @settings = (
 	'codeexec_files off',
 	'codeexec_results off',
 	'codeexec_detail on',
+	'codeexec_zone off',
+	'codeexec_zone runs:64k',
 	'codeexec_store off',
 	'codeexec_store_fallback inline',
 	'codeexec_store_fallback 503',
@@ -199,6 +201,28 @@ good('codeexec_api with a path', '', '', "codeexec_api native healthz; $pass");
 good('codeexec_api in http', 'codeexec_api native;', '', $pass);
 bad('codeexec_pass twice', '"codeexec_pass" directive is duplicate', '', '',
 	$pass x 2);
+good('codeexec_zone without a size', 'codeexec_zone a:64k;', 'codeexec_zone off;',
+	"codeexec_zone a; $pass");
+good('the size of a codeexec_zone may follow', 'codeexec_zone a;', '',
+	"codeexec_zone a:64k; $pass");
+bad('codeexec_zone of nobody', 'zero size shared memory zone "a"', '', '',
+	"codeexec_zone a; $pass");
+bad('codeexec_zone with a bad size', 'invalid zone size "a:big"', '', '',
+	"codeexec_zone a:big; $pass");
+bad('codeexec_zone with no size', 'invalid zone size "a:"', '', '',
+	"codeexec_zone a:; $pass");
+bad('codeexec_zone with a small size', 'zone "a:8k" is too small', '', '',
+	"codeexec_zone a:8k; $pass");
+bad('codeexec_zone without a name', 'invalid zone name ":64k"', '', '',
+	"codeexec_zone :64k; $pass");
+bad('codeexec_zone off twice', '"codeexec_zone" directive is duplicate', '', '',
+	"codeexec_zone off; codeexec_zone off; $pass");
+bad('codeexec_zone with two sizes', 'the size 131072 of shared memory zone "a" '
+	. 'conflicts with already declared size 65536', 'codeexec_zone a:64k;', '',
+	"codeexec_zone a:128k; $pass");
+bad('codeexec_zone of somebody else', 'the shared memory zone "a" is already '
+	. 'declared for a different use',
+	'limit_conn_zone $host zone=a:64k; codeexec_zone a:64k;', '', $pass);
 
 for my $setting (@settings) {
 	next if $setting =~ / off$|error timeout|images|next_upstream |types/;
@@ -317,7 +341,7 @@ keys_good('empty', '');
 like((config('', 'codeexec_key_file keys;', $pass))[0],
 	qr/\[warn\] no keys in ".*keys"/, 'keys: a warning');
 keys_good('comments', "# a\n\n \t\r\n  # b\n");
-keys_good('all options', "a.b_c-d\@9 $digest concurrency=1000000 class=Slow "
+keys_good('all options', "a.b_c-d\@9 $digest class=Slow "
 	. "languages=python,JS,c++ max_timeout=1h admin # all\r\n");
 keys_good('no end of line', "a $digest\nb $other");
 keys_good('64 characters', 'a' x 64 . " $digest");
@@ -343,6 +367,16 @@ keys_bad('option twice', "invalid or duplicate option \"class=b\" $at:1",
 keys_bad('name twice', "duplicate name \"a\" $at:3", "a $digest\n\na $other\n");
 keys_bad('key twice', "\"a\" and \"b\" are the same key $at:2", "a $digest\nb \U$digest\n");
 keys_bad('too large', '"' . $t->dir . '/keys" is too large', '#' x (1 << 24) . '#');
+
+$t->write_file('keys', "alice $digest\nbob $other admin concurrency=2");
+bad('keys: concurrency without a zone', '"concurrency" of key "bob" ' . $at
+	. ':2 needs "codeexec_zone"', '', 'codeexec_key_file keys;', $pass);
+good('keys: concurrency with a zone', 'codeexec_zone runs:1m;',
+	'codeexec_key_file keys;', $pass);
+good('keys: concurrency where nothing is run', '', 'codeexec_key_file keys;',
+	'root /nowhere;');
+bad('keys: concurrency in if', '"concurrency" of key "bob" ', '',
+	'codeexec_key_file keys;', "if (\$arg_a) { $pass }");
 
 $t->write_file('keys', "alice $digest\n");
 chmod 0646, $t->dir . '/keys';

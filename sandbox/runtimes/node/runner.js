@@ -19,6 +19,7 @@ const vm = require('vm');
 const { pathToFileURL } = require('url');
 
 const display = require('./display.js');
+const entry = require('./entry.js');
 
 // A program may take the global one away.
 const { process } = globalThis;
@@ -86,7 +87,7 @@ function compile(source) {
 }
 
 function withMain(source) {
-  return display.wantsMain() ? source + RETURN_MAIN : source;
+  return entry.isWanted() ? source + RETURN_MAIN : source;
 }
 
 function compileAsync(source) {
@@ -120,6 +121,19 @@ function load(source) {
         }
       }
     }
+    throw error;
+  }
+}
+
+
+// Whether it is a program; nothing of it is run.
+function check(source) {
+  try {
+    if (load(source) === null) {
+      new vm.SourceTextModule(source, { identifier: MODULE });
+    }
+  } catch (error) {
+    display.rejected(error);
     throw error;
   }
 }
@@ -265,11 +279,17 @@ function split(text) {
 
 // The program as a function without parameters.
 function begin(source, variables, parameters, environment, options) {
-  if (options) {
-    display.start(JSON.parse(options));
-  }
+  const wishes = options ? JSON.parse(options) : {};
+  const text = source.replace(/^\ufeff/, '');
 
-  const program = load(source.replace(/^\ufeff/, ''));
+  display.start(wishes);
+  if (wishes.check) {
+    check(text);
+    return () => {};
+  }
+  entry.start(wishes);
+
+  const program = load(text);
   const filename = program !== null ? SCRIPT : MODULE;
 
   isModule = program === null || program.constructor !== Function;
@@ -278,7 +298,7 @@ function begin(source, variables, parameters, environment, options) {
     process.env[pair.slice(0, pair.indexOf('='))] =
       pair.slice(pair.indexOf('=') + 1);
   }
-  setGlobals(variables ? JSON.parse(variables) : {});
+  setGlobals(entry.take(variables ? JSON.parse(variables) : {}));
 
   // Workers and children are often started with the program's own file.
   fs.writeFileSync(filename, source);
@@ -307,8 +327,8 @@ exports.watch = (value) => {
   main.loaded = true;
   result = value;
 
-  if (display.wantsMain()) {
-    Promise.resolve(value).then((found) => display.callMain(
+  if (entry.isWanted()) {
+    Promise.resolve(value).then((found) => entry.call(
       typeof found === 'function' ? found
         : found?.main ?? found?.default?.main ?? main.exports.main));
   }

@@ -14,6 +14,7 @@ import pictures
 import plots
 import program
 import results
+import screen
 import variables
 import watch
 
@@ -29,12 +30,20 @@ options = {}
 calls = False       # the program's code runs with frames of ours below
 
 
-def start(wishes, module, source):
-    """Before the program, in the module that it will be."""
+def start(wishes):
+    """Before all else of the program."""
     global options
     options = wishes
+    if options.get('results') or options.get('claims'):
+        results.start(options.get('limits', {}), bool(options.get('results')),
+                      1 + ('main' in options)
+                      + bool(options.get('variables')))
     if options.get('results'):
         start_results()
+
+
+def furnish(module, source):
+    """Of a program that is going to run: the module that it will be."""
     if 'main' in options:
         # It is imported: what a script would do by itself, it does not do.
         module.__name__ = 'main'
@@ -48,8 +57,6 @@ def start(wishes, module, source):
 
 
 def start_results():
-    results.start(options.get('limits', {}),
-                  1 + ('main' in options) + bool(options.get('variables')))
     plots.as_html = options.get('plotly') == 'html'
     figures.dpi = options.get('dpi')
     frames.whole = options.get('dataframes')
@@ -58,9 +65,21 @@ def start_results():
 
 
 def to_code(source):
-    if not options.get('results'):
-        return compile(source, program.NAME, 'exec', dont_inherit=True)
-    return program.to_code(source, options.get('last_value'))
+    """The program, if it is one, and if it is to be run."""
+    rules, check = options.get('screen'), options.get('check')
+    try:
+        if rules is None and not options.get('results'):
+            code = compile(source, program.NAME, 'exec', dont_inherit=True)
+        else:
+            code = program.to_code(source, options.get('results')
+                                   and options.get('last_value'), rules)
+    except BaseException as error:
+        if rules is not None or check:
+            screen.tell(error)
+        raise
+    if check:
+        raise SystemExit(0)
+    return code
 
 
 def rehearse(source, module):
@@ -68,8 +87,10 @@ def rehearse(source, module):
     path, results.PATH = results.PATH, os.devnull
     installers, watch.installers = watch.installers, {}
     start({'results': True, 'last_value': True, 'variables': True,
-           'limits': {}}, module, source)
-    exec(to_code(source), module.__dict__)
+           'limits': {}})
+    code = to_code(source)
+    furnish(module, source)
+    exec(code, module.__dict__)
     complete(None, module.__dict__)
     finish(module.__dict__)
     end_rehearsal()
@@ -80,7 +101,7 @@ def rehearse(source, module):
 def end_rehearsal():
     global options
     options = {}
-    results.enabled = False
+    results.enabled = results.showing = False
     del builtins.display
     watch.stop()
 
@@ -115,7 +136,10 @@ def call_main(namespace):
     value = function(**(options['main'].get('arguments') or {}))
     if hasattr(value, '__await__'):
         value = run(value)
-    results.put_final('@return', results.dumps(value))
+    if not options['main'].get('print'):
+        results.put_final('@return', results.dumps(value))
+    elif value is not None:
+        print(value)
 
 
 def failed(error):
@@ -133,9 +157,10 @@ def failed(error):
 def finish(namespace):
     if not results.is_of_run():
         return
-    figures.finish()
-    plots.finish(namespace)
-    frames.finish(namespace)
+    if options.get('results'):
+        figures.finish()
+        plots.finish(namespace)
+        frames.finish(namespace)
     if options.get('variables'):
         results.put_final('@variables', results.dumps(
             variables.summarise(namespace)))

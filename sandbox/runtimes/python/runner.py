@@ -216,11 +216,16 @@ def begin(source, variables, arguments, environment, options):
     linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
     sys.argv = [NAME] + split(arguments)
     os.environ.update(pair.split('=', 1) for pair in split(environment))
-    main = make_main(json.loads(variables) if variables else {})
+    given = json.loads(variables) if variables else {}
+    if wishes and (wishes.get('main') or {}).get('variables'):
+        wishes['main']['arguments'], given = given, {}
+    main = make_main(given)
     try:
         if wishes:
-            capture.start(wishes, main, source)
+            capture.start(wishes)
         program = capture.to_code(source)
+        if wishes:
+            capture.furnish(main, source)
     except BaseException as error:
         return failed(error.with_traceback(None))
     return program, main.__dict__, bool(wishes)
