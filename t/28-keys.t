@@ -91,6 +91,12 @@ $t->write_conf(<<'EOC');
             error_page 401 = /pages/401;
             codeexec_pass unix:%%SOCK%%;
         }
+        location = /ssi {
+            codeexec_key_file off;
+            ssi on;
+            ssi_types *;
+            alias %%TESTDIR%%/ssi;
+        }
         location /pages/ { codeexec_key_file off; return 200 "page\n"; }
     }
 EOC
@@ -98,6 +104,8 @@ EOC
 my $others = sha256_hex('bWluZQ==');
 $t->write_file('others', "mine $others\n");
 $t->write_file('static', "file\n");
+$t->write_file('ssi', '<!--#include virtual="/runcode?languageType=python'
+	. '&variables={}&code=x" -->');
 $t->write_file('people', "guest:{PLAIN}secret\n");
 
 my $fake = $t->fake(script => sub ($c, $job) {
@@ -278,6 +286,18 @@ error_is(post('/moved', "X-API-Key: $key{alice}"), 401, 'Invalid token',
 answer_is(post('/moved', 'Authorization: Bearer bWluZQ=='), 200, $ran,
 	'a key of that file');
 answer_is(post('/page', 'X-API-Key: wrong'), 200, 'page', 'error_page');
+
+# a subrequest is not asked for a key, but what it allows holds
+
+sub ssi (@headers) {
+	my $json = $t->http_get('/ssi', headers => \@headers)->json;
+	return $json->{output} // $json->{error};
+}
+
+is(ssi(), 'python 5000', 'a subrequest');
+is(ssi("X-API-Key: $key{slow}"), 'python 2000', 'with a key');
+is(ssi("X-API-Key: $key{poly}"), '"python" is not allowed for this key',
+	'with one for another language');
 
 # what a key allows
 
