@@ -67,7 +67,7 @@ static const ngx_http_codeexec_endpoint_t
       ngx_http_codeexec_engine_config },
 
     { ngx_string("health"),
-      NGX_HTTP_GET,
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_engine_health,
       NULL,
       NULL },

@@ -7,6 +7,7 @@
 #include "ngx_http_codeexec_module.h"
 
 
+static void ngx_http_codeexec_read_handler(ngx_http_request_t *r);
 static void ngx_http_codeexec_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_codeexec_read_body(ngx_http_request_t *r,
     ngx_str_t *body);
@@ -22,9 +23,18 @@ ngx_http_codeexec_handler(ngx_http_request_t *r)
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "http codeexec handler");
 
-    ctx = ngx_http_codeexec_create_ctx(r);
-    if (ctx == NULL) {
+    /* the access phase may have ended without having asked for the key */
+
+    if (ngx_http_codeexec_find_key(r) == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx->key) {
+        ctx->owner = ctx->key->name;
+        ctx->max_runs = ctx->key->concurrency;
+        ctx->admin = ctx->key->admin;
     }
 
     rc = ngx_http_codeexec_find_endpoint(r, ctx);
@@ -39,7 +49,52 @@ ngx_http_codeexec_handler(ngx_http_request_t *r)
         return rc;
     }
 
+    if (rc == NGX_AGAIN) {
+        ctx->read_handler = r->read_event_handler;
+        r->read_event_handler = ngx_http_codeexec_read_handler;
+    }
+
     return NGX_DONE;
+}
+
+
+/*
+ * Core closes the connection without a word if a body does not arrive in
+ * time, and does so whenever it is told 408.
+ */
+
+static void
+ngx_http_codeexec_read_handler(ngx_http_request_t *r)
+{
+    ngx_connection_t         *c;
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    c = r->connection;
+
+    if (!c->read->timedout) {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+        ctx->read_handler(r);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
+
+    c->read->timedout = 0;
+    r->keepalive = 0;
+    r->lingering_close = 1;
+
+#if (NGX_HTTP_V2)
+
+    /* what comes now must not complete the body */
+
+    if (r->stream) {
+        r->stream->skip_data = 1;
+    }
+
+#endif
+
+    ngx_http_finalize_request(r,
+             ngx_http_special_response_handler(r, NGX_HTTP_REQUEST_TIME_OUT));
 }
 
 
@@ -74,6 +129,10 @@ ngx_http_codeexec_body_handler(ngx_http_request_t *r)
     if (rc == NGX_DONE) {
         ngx_http_finalize_request(r, ngx_http_codeexec_send_local(r, ctx));
         return;
+    }
+
+    if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_check_key(ctx);
     }
 
     if (rc == NGX_OK && !ctx->job.query && !ctx->job.stop) {
@@ -180,6 +239,17 @@ ngx_http_codeexec_create_ctx(ngx_http_request_t *r)
     ngx_http_set_ctx(r, ctx, ngx_http_codeexec_module);
 
     return ctx;
+}
+
+
+ngx_http_codeexec_ctx_t *
+ngx_http_codeexec_get_ctx(ngx_http_request_t *r)
+{
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    return ctx ? ctx : ngx_http_codeexec_create_ctx(r);
 }
 
 

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "ngx_http_codeexec_image_types.h"
+#include "ngx_http_codeexec_key.h"
 #include "ngx_http_codeexec_pg.h"
 #include "ngx_http_codeexec_record.h"
 #include "sandbox/wire.h"
@@ -59,6 +60,11 @@
 
 /* A status that nginx has no name for. */
 #define NGX_HTTP_CODEEXEC_UNPROCESSABLE  422
+
+
+/* Of an endpoint's methods: it needs no key. */
+
+#define NGX_HTTP_CODEEXEC_OPEN       0x80000000
 
 
 typedef struct ngx_http_codeexec_ctx_s   ngx_http_codeexec_ctx_t;
@@ -178,6 +184,8 @@ typedef struct {
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */
     const ngx_http_codeexec_endpoint_t *endpoint;  /* NULL: by the URI */
+
+    ngx_http_codeexec_keys_t *keys;                /* NULL: none is needed */
 } ngx_http_codeexec_loc_conf_t;
 
 
@@ -421,6 +429,14 @@ struct ngx_http_codeexec_ctx_s {
     ngx_uint_t                allowed;             /* methods, if another one
                                                       was used */
 
+    const ngx_http_codeexec_key_t  *key;           /* NULL: none is needed, or
+                                                      there is no good one */
+    ngx_http_codeexec_keys_t  *keys;               /* it was searched in */
+    ngx_int_t                 key_state;           /* what was found */
+
+    ngx_http_event_handler_pt  read_handler;       /* of core, while the body
+                                                      is read */
+
     json_t                   *json;                /* request while decoded,
                                                       or state received;
                                                       freed by the cleanup */
@@ -495,6 +511,8 @@ typedef struct {
 
 ngx_int_t ngx_http_codeexec_handler(ngx_http_request_t *r);
 ngx_http_codeexec_ctx_t *ngx_http_codeexec_create_ctx(ngx_http_request_t *r);
+/* The one that is there already, or a new one. */
+ngx_http_codeexec_ctx_t *ngx_http_codeexec_get_ctx(ngx_http_request_t *r);
 ngx_http_codeexec_ctx_t *ngx_http_codeexec_find_ctx(ngx_http_request_t *r);
 
 /* Remembers what to tell the client, and returns the status. */
@@ -507,6 +525,10 @@ ngx_int_t ngx_http_codeexec_find_endpoint(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 const ngx_http_codeexec_dialect_t *ngx_http_codeexec_dialect(
     ngx_http_codeexec_loc_conf_t *lcf);
+/* What the key of the request allows. */
+ngx_msec_t ngx_http_codeexec_max_timeout(ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_check_key(ngx_http_codeexec_ctx_t *ctx);
+
 /* Sends ctx->body as an answer that needed no upstream. */
 ngx_int_t ngx_http_codeexec_send_local(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
@@ -603,6 +625,9 @@ ngx_int_t ngx_http_codeexec_decode_query(ngx_http_request_t *r,
 void ngx_http_codeexec_unescape_uri(ngx_str_t *value);
 void ngx_http_codeexec_unescape(ngx_str_t *code);
 
+/* The canonical name; NGX_OK, NGX_DECLINED if it is invalid, or NGX_ERROR. */
+ngx_int_t ngx_http_codeexec_language(ngx_pool_t *pool, ngx_str_t *name,
+    ngx_str_t *language);
 ngx_int_t ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *name);
 ngx_int_t ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx,

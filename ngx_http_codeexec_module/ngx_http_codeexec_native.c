@@ -65,7 +65,7 @@ static const ngx_http_codeexec_endpoint_t
       ngx_http_codeexec_encode_validate },
 
     { ngx_string("healthz"),
-      NGX_HTTP_GET,
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_decode_health,
       NULL,
       NULL },
