@@ -80,6 +80,7 @@ client_state(struct client *c)
 	unsigned         i, k;
 	struct tier     *tier;
 	struct runtime  *rt;
+	struct evbuffer *all;
 
 	n = snprintf(text, sizeof(text), "{\"pid\":%d,\"runs_started\":%llu,"
 	    "\"runs_finished\":%llu,\"runs_aborted\":%llu,\"runs_lost\":%llu,"
@@ -112,10 +113,14 @@ client_state(struct client *c)
 			used += (size_t) snprintf(text + used,
 			    sizeof(text) - used, "%s{\"name\":\"%.32s\","
 			    "\"warm\":%s,\"parked\":%u,\"queued\":%u,"
-			    "\"zygotes\":%u}",
+			    "\"zygotes\":%u,\"starting\":%s,\"stale\":%s,"
+			    "\"packages\":%u}",
 			    k > 0 ? "," : "", tier->config->name,
 			    tier->warm ? "true" : "false", tier->parked,
-			    tier->queued, tier->started);
+			    tier->queued, tier->started,
+			    tier_is_starting(tier) ? "true" : "false",
+			    tier->stale ? "true" : "false",
+			    packages_version(tier));
 		}
 
 		used += (size_t) snprintf(text + used, sizeof(text) - used,
@@ -125,8 +130,17 @@ client_state(struct client *c)
 	used += (size_t) snprintf(text + used, sizeof(text) - used, "],");
 	used += print_languages(text + used, sizeof(text) - used);
 	used += print_layers(text + used, sizeof(text) - used);
-	used += (size_t) snprintf(text + used, sizeof(text) - used, "}");
 
-	frame_add(c->out, WIRE_STATE, text, used);
+	all = evbuffer_new();
+
+	if (all == NULL || evbuffer_add(all, text, used) != 0) {
+		fatal("out of memory");
+	}
+
+	packages_print(all);
+	(void) evbuffer_add(all, "}", 1);
+
+	frame_move(c->out, WIRE_STATE, all);
+	evbuffer_free(all);
 	client_done(c);
 }
