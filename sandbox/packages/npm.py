@@ -104,7 +104,8 @@ class Set:
              '--install-strategy=hoisted', '--no-progress',
              '--registry=' + self.options.registry,
              '--cache=' + os.path.join(self.worker.output, 'cache'),
-             '--userconfig=/dev/null', '--globalconfig=/dev/null',
+             '--userconfig=' + self.worker.give('user.npmrc', ''),
+             '--globalconfig=' + self.worker.give('global.npmrc', ''),
              '--prefix=' + os.path.join(self.worker.output, 'tree')],
             'npm', network=True)
 
@@ -118,7 +119,7 @@ class Set:
         given = [self.worker.give(name, json.dumps(content))
                  for name, content in files.items()]
         self.worker.run(['mkdir', 'tree'], 'npm')
-        self.worker.run(['cp', *given, 'tree'], 'npm')
+        self.worker.run(['install', '-m', '600', '-t', 'tree', *given], 'npm')
 
     def packages(self, make):
         """Of those at the top there is one of a name; others have a path."""
