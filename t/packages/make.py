@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 import warnings
@@ -94,7 +95,8 @@ def python(specs):
         file, data = {'wheel': wheel, 'sdist': sdist}[spec['kind']](spec)
         write('%s/files/%s' % (TOP, file), data)
         digest = hashlib.sha256(data).hexdigest()
-        pages.setdefault(spec['name'].replace('_', '-').lower(), []).append(
+        page = re.sub('[-_.]+', '-', spec['name']).lower()
+        pages.setdefault(page, []).append(
             '<a href="/files/%s#sha256=%s">%s</a><br>' % (
                 file, spec.get('digest', digest), file))
         print(spec['name'], spec['version'], 'sha256:' + digest)
