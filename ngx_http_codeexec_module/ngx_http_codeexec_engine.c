@@ -271,9 +271,7 @@ ngx_http_codeexec_engine_list(ngx_http_request_t *r,
     const char   *name, **names;
     ngx_uint_t    i, n;
 
-    packages = json_object_get(ctx->json, "packages");
-    packages = json_object_get(packages, "python");
-    packages = json_object_get(packages, "packages");
+    packages = ngx_http_codeexec_packages(ctx, "python");
 
     names = ngx_palloc(r->pool, (json_object_size(packages) + 1)
                                 * sizeof(char *));

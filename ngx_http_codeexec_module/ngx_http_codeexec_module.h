@@ -729,6 +729,15 @@ ngx_int_t ngx_http_codeexec_take_reject(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_take_stopped(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 
+/* What programs can import, as codeexecd tells it. */
+ngx_int_t ngx_http_codeexec_decode_packages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_encode_packages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Those of a language: names and versions; NULL if there is no list. */
+json_t *ngx_http_codeexec_packages(ngx_http_codeexec_ctx_t *ctx,
+    const char *language);
+
 ngx_uint_t ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
