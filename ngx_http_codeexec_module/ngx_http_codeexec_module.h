@@ -174,8 +174,12 @@ typedef struct {
     ngx_flag_t                results;             /* a client may ask for */
     ngx_flag_t                files;
 
-    ngx_str_t                 rules;               /* JSON members of "screen"
-                                                      in JOB, or empty */
+    ngx_array_t              *deny;                /* patterns, or NULL */
+    ngx_array_t              *deny_imports;        /* of names; or NULL */
+    ngx_array_t              *allow_imports;       /* NULL: all are */
+    ngx_array_t              *deny_calls;
+    ngx_str_t                 rules;               /* these as JSON members of
+                                                      "screen", or empty */
 
     ngx_http_codeexec_image_conf_t  image;
 
@@ -217,6 +221,7 @@ typedef struct {
     ngx_str_t                 rules;               /* of the API, beside those
                                                       of the location: JSON
                                                       members of "screen" */
+    ngx_array_t              *deny;                /* the same, of patterns */
     ngx_http_codeexec_file_t *files;               /* to be placed */
     ngx_uint_t                nfiles;
     ngx_msec_t                timeout;
@@ -232,6 +237,8 @@ typedef struct {
     unsigned                  inline_only:1;       /* no image is a file, or
                                                       is stored */
     unsigned                  check:1;             /* it is not to be run */
+    unsigned                  syntax:1;            /* errors of syntax are
+                                                      a rejection, too */
     unsigned                  claims_only:1;       /* of the results */
 } ngx_http_codeexec_job_t;
 
@@ -645,8 +652,9 @@ ngx_int_t ngx_http_codeexec_set_env(ngx_http_codeexec_ctx_t *ctx,
     json_t *env);
 ngx_int_t ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *text);
+/* member: what the client calls them. */
 ngx_int_t ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx,
-    json_t *files);
+    const char *member, json_t *files);
 ngx_int_t ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *value);
 /* Of a file that comes back: whether it is listed as an image. */
@@ -678,6 +686,22 @@ ngx_int_t ngx_http_codeexec_json_member(ngx_str_t *text, ngx_str_t *name,
 ngx_int_t ngx_http_codeexec_json_copy(ngx_pool_t *pool, json_t *value,
     ngx_str_t *text);
 
+/* What Python says of a text that is no JSON, and where; NULL if it is. */
+const char *ngx_http_codeexec_json_error(ngx_str_t *text, ngx_uint_t *pos);
+
+/* What FastAPI and pydantic would do; all take the references given. */
+ngx_int_t ngx_http_codeexec_fastapi_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_fastapi_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+void ngx_http_codeexec_add_issue(json_t *issues, const char *type,
+    const char *message, json_t *loc, json_t *input, json_t *more);
+ngx_int_t ngx_http_codeexec_refuse_issues(ngx_http_codeexec_ctx_t *ctx,
+    json_t *issues);
+/* Returns the type of an issue and its message, or NULL and the number. */
+const char *ngx_http_codeexec_lax_integer(json_t *value, double *number,
+    const char **message);
+
 void ngx_http_codeexec_put(ngx_http_codeexec_writer_t *w, const void *data,
     size_t len);
 void ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w,
@@ -702,7 +726,7 @@ ngx_int_t ngx_http_codeexec_to_ascii(ngx_pool_t *pool, ngx_str_t *json);
 
 /* The program may be found not to be one that is run. */
 #define ngx_http_codeexec_is_screened(lcf, job)                               \
-    ((lcf)->rules.len || (job)->rules.len || (job)->check)
+    ((lcf)->rules.len || (job)->rules.len || (job)->check || (job)->syntax)
 
 #define ngx_http_codeexec_wants_results(job)                                  \
     ((job)->results || (job)->last_value || (job)->return_variables           \
@@ -753,6 +777,18 @@ void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
 /* The results of a run are taken apart; NGX_ERROR if memory is short. */
 ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+
+char *ngx_http_codeexec_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_codeexec_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_codeexec_merge_policy(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
+ngx_int_t ngx_http_codeexec_add_pattern(ngx_conf_t *cf, ngx_array_t *patterns,
+    ngx_str_t *text, ngx_str_t *message, uint32_t options);
+/* Sets ctx->rejection if the code matches any, by pattern and position. */
+ngx_int_t ngx_http_codeexec_screen(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_array_t *patterns);
+void ngx_http_codeexec_sort_complaints(
+    ngx_http_codeexec_rejection_t *rejection);
 
 /*
  * Sets ctx->rejection to what the claim says; NGX_DECLINED if that makes no
@@ -826,6 +862,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_engine;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];

@@ -34,6 +34,11 @@ my $t = Test::Codeexec::Real->start(http => <<'EOC', conf => {
 	    location /api/ { codeexec_pass sandbox; }
 	    location /fake/ { codeexec_pass fake; codeexec_timeout 30s; }
 	    location /short/ { codeexec_pass sandbox; codeexec_timeout 1500ms; }
+	    location /strict/ {
+	        codeexec_pass sandbox;
+	        codeexec_deny_import subprocess;
+	        codeexec_deny 'os\.system' "检测到危险代码模式: os\.system";
+	    }
 	    location /down/ { codeexec_pass unix:%%SOCK_down%%; }
 	}
 EOC
@@ -233,6 +238,24 @@ is(scalar(split ' ', imports_of(join '', map { "import m$_\n" } 1 .. 600)), 256,
 	'not more than so many');
 like(execute("\x{feff}import a", uri => '/fake/execute')->body,
 	qr/"imports_used":\["a"\]/, 'after a byte order mark');
+
+# Screening
+
+sub unsafe ($why) {
+	return qq({"error":"安全检查失败: $why","execution_id":"<$id>",)
+		. qq("execution_time":<$time>,"output":"","success":false});
+}
+
+like_text(execute("import os\nos.system('id')", uri => '/strict/execute'), 200,
+	unsafe('<[^}]*>检测到危险代码模式: os\\\\.system'), 'a pattern');
+like_text(execute("print(0)\nimport subprocess", uri => '/strict/execute'), 200,
+	unsafe('<[^}]*2[^}]*subprocess[^}]*>'), 'an import');
+like_text(execute('print(1)', uri => '/strict/execute'), 200, ran('1\n'),
+	'what is safe');
+like_text(execute('print(', uri => '/strict/execute'), 200,
+	ran('', error => '<[^}]*>SyntaxError<[^}]*>'), 'no program');
+is(stop('nothing', '/strict')->status, 404, 'nothing to be screened');
+is($t->http_get('/strict/config')->status, 200, 'nor here');
 
 # Without codeexecd, or with one that is busy
 

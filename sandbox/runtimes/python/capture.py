@@ -44,8 +44,8 @@ def start(wishes):
         start_results()
 
 
-def furnish(code, module):
-    """A program that is going to run, and the module that it will be."""
+def furnish(module, code):
+    """Of a program that is going to run: the module that it will be."""
     if 'main' in options:
         # It is imported: what a script would do by itself, it does not do.
         module.__name__ = 'main'
@@ -58,6 +58,17 @@ def furnish(code, module):
     if 'datasets' in options:
         module.__dict__.update(given.tables(options['datasets']))
     give(code, module.__dict__)
+
+
+def give(code, namespace):
+    """Names that the program need not define, unless it has them."""
+    global gave
+    if 'files' in options:
+        gave = given.files(options['files'], code)
+    found = given.names(options['imports'], code) if 'imports' in options \
+        else {}
+    for name, value in {**found, **gave}.items():
+        namespace.setdefault(name, value)
 
 
 def start_results():
@@ -81,22 +92,12 @@ def to_code(source):
             code = program.to_code(source, options.get('results')
                                    and options.get('last_value'), rules)
     except BaseException as error:
-        if rules is not None or check:
+        if rules is not None or check or options.get('syntax'):
             screen.tell(error)
         raise
     if check:
         raise SystemExit(0)
     return code
-
-
-def give(code, namespace):
-    """The names that the program need not define, unless it has them."""
-    global gave
-    if 'files' in options:
-        gave = given.files(options['files'], code)
-    found = {**given.names(options.get('imports', {}), code), **gave}
-    for name, value in found.items():
-        namespace.setdefault(name, value)
 
 
 def rehearse(source, module):
@@ -106,7 +107,7 @@ def rehearse(source, module):
     start({'results': True, 'last_value': True, 'variables': True,
            'limits': {}})
     code = to_code(source)
-    furnish(code, module)
+    furnish(module, code)
     exec(code, module.__dict__)
     complete(None, module.__dict__)
     finish(module.__dict__)

@@ -227,7 +227,7 @@ def begin(source, variables, arguments, environment, options):
             capture.start(wishes)
         program = capture.to_code(source)
         if wishes:
-            capture.furnish(program, main)
+            capture.furnish(main, program)
     except BaseException as error:
         return failed(error.with_traceback(None))
     return program, main.__dict__, bool(wishes)
