@@ -19,7 +19,7 @@ use Test::Codeexec::Process;
 use Test::Codeexec::Real;
 use Test::FakeSandbox;
 
-my $t = Test::Codeexec::Real->start(http => <<'EOC', conf => {
+my $http = Encode::encode_utf8(<<'EOC');
 	upstream sandbox { server unix:%%SOCK%%; keepalive 8; }
 	upstream fake { server unix:%%SOCK_fake%%; }
 	codeexec_zone engine:1m;
@@ -42,6 +42,8 @@ my $t = Test::Codeexec::Real->start(http => <<'EOC', conf => {
 	    location /down/ { codeexec_pass unix:%%SOCK_down%%; }
 	}
 EOC
+
+my $t = Test::Codeexec::Real->start(http => $http, conf => {
 	runs => 2, queue => 1, limits => { memory => '96mb' } });
 
 $t->dead_socket('down');
