@@ -568,6 +568,8 @@ ngx_int_t ngx_http_codeexec_encode_status(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_languages(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_metrics(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
 
 /*
  * Before a job is submitted: from now on nothing happens to the request but
