@@ -61,13 +61,13 @@ static const ngx_http_codeexec_endpoint_t
       NULL },
 
     { ngx_string("health"),
-      NGX_HTTP_GET,
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_executor_health,
       ngx_http_codeexec_executor_healthy,
       ngx_http_codeexec_executor_state },
 
     { ngx_string(""),
-      NGX_HTTP_GET,
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_executor_about,
       NULL,
       NULL },
