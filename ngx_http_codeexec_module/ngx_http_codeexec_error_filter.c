@@ -61,7 +61,9 @@ static ngx_http_codeexec_reason_t  ngx_http_codeexec_reasons[] = {
     { 415, ngx_string("Unsupported Media Type") },
     { 416, ngx_string("Requested Range Not Satisfiable") },
     { 421, ngx_string("Misdirected Request") },
+    { 422, ngx_string("Unprocessable Entity") },
     { 429, ngx_string("Too Many Requests") },
+    { 431, ngx_string("Request Header Fields Too Large") },
     { 500, ngx_string("Internal Server Error") },
     { 501, ngx_string("Not Implemented") },
     { 502, ngx_string("Bad Gateway") },
@@ -92,6 +94,10 @@ ngx_http_codeexec_header_filter(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
+    if (ngx_http_codeexec_cors_headers_out(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (lcf->upstream.upstream == NULL && lcf->pass_lengths == NULL
         && lcf->image.pool == NULL && lcf->dialect == NULL)
     {
@@ -107,11 +113,9 @@ ngx_http_codeexec_header_filter(ngx_http_request_t *r)
 
     if (ngx_http_codeexec_is_page(r, ctx)) {
 
+        ctx = ngx_http_codeexec_get_ctx(r);
         if (ctx == NULL) {
-            ctx = ngx_http_codeexec_create_ctx(r);
-            if (ctx == NULL) {
-                return NGX_ERROR;
-            }
+            return NGX_ERROR;
         }
 
         if (ngx_http_codeexec_set_error(r, ctx) != NGX_OK) {
@@ -291,7 +295,7 @@ ngx_http_codeexec_allow(ngx_http_codeexec_ctx_t *ctx,
         return "GET, HEAD";
     }
 
-    switch (ctx->allowed) {
+    switch (ctx->allowed & ~NGX_HTTP_CODEEXEC_OPEN) {
 
     case NGX_HTTP_GET:
         return "GET";
@@ -336,35 +340,12 @@ static ngx_int_t
 ngx_http_codeexec_add_retry_after(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    u_char           *p;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header;
+    u_char  *p;
 
-    part = &r->headers_out.headers.part;
-    header = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            header = part->elts;
-            i = 0;
-        }
-
-        if (header[i].hash
-            && header[i].key.len == sizeof("Retry-After") - 1
-            && ngx_strncasecmp(header[i].key.data, (u_char *) "Retry-After",
-                               header[i].key.len)
-               == 0)
-        {
-            return NGX_OK;
-        }
+    if (ngx_http_codeexec_find_header_in(&r->headers_out.headers,
+                                         "Retry-After"))
+    {
+        return NGX_OK;
     }
 
     p = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);

@@ -7,12 +7,16 @@
 #include "ngx_http_codeexec_module.h"
 
 
+static ngx_int_t ngx_http_codeexec_stop_frame(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_job_json(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json);
 static void ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job, ngx_str_t *images);
+    ngx_http_codeexec_job_t *job, ngx_http_codeexec_loc_conf_t *lcf);
 static void ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job);
+    ngx_http_codeexec_job_t *job, ngx_str_t *rules);
+static void ngx_http_codeexec_write_rules(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job, ngx_str_t *rules);
 static void ngx_http_codeexec_write_collect(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_job_t *job, ngx_str_t *images);
 static ngx_chain_t **ngx_http_codeexec_add_put_frame(ngx_http_request_t *r,
@@ -47,6 +51,10 @@ ngx_http_codeexec_create_request(ngx_http_request_t *r)
         return ll ? NGX_OK : NGX_ERROR;
     }
 
+    if (ctx->job.stop) {
+        return ngx_http_codeexec_stop_frame(r, ctx);
+    }
+
     if (ngx_http_codeexec_job_json(r, ctx, &json) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -75,6 +83,30 @@ ngx_http_codeexec_create_request(ngx_http_request_t *r)
 
 
 static ngx_int_t
+ngx_http_codeexec_stop_frame(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    size_t      len;
+    ngx_str_t   json;
+
+    len = sizeof("{\"handle\":\"\"}") - 1 + ctx->job.handle.len;
+
+    json.data = ngx_pnalloc(r->pool, len);
+    if (json.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    json.len = ngx_sprintf(json.data, "{\"handle\":\"%V\"}",
+                           &ctx->job.handle)
+               - json.data;
+
+    return ngx_http_codeexec_add_frame(r, &r->upstream->request_bufs,
+                                       WIRE_STOP, &json)
+           ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
 ngx_http_codeexec_job_json(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json)
 {
@@ -85,7 +117,7 @@ ngx_http_codeexec_job_json(ngx_http_request_t *r,
 
     ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
 
-    ngx_http_codeexec_write_job(&w, &ctx->job, &lcf->images);
+    ngx_http_codeexec_write_job(&w, &ctx->job, lcf);
 
     json->len = w.len;
     json->data = ngx_pnalloc(r->pool, w.len);
@@ -95,7 +127,7 @@ ngx_http_codeexec_job_json(ngx_http_request_t *r,
 
     w.pos = json->data;
 
-    ngx_http_codeexec_write_job(&w, &ctx->job, &lcf->images);
+    ngx_http_codeexec_write_job(&w, &ctx->job, lcf);
 
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "http codeexec job: %V", json);
@@ -106,10 +138,16 @@ ngx_http_codeexec_job_json(ngx_http_request_t *r,
 
 static void
 ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job, ngx_str_t *images)
+    ngx_http_codeexec_job_t *job, ngx_http_codeexec_loc_conf_t *lcf)
 {
     ngx_http_codeexec_put_text(w, "{\"id\":\"");
     ngx_http_codeexec_put(w, job->id.data, job->id.len);
+
+    if (job->handle.len) {
+        ngx_http_codeexec_put_text(w, "\",\"handle\":\"");
+        ngx_http_codeexec_put(w, job->handle.data, job->handle.len);
+    }
+
     ngx_http_codeexec_put_text(w, "\",\"language\":\"");
     ngx_http_codeexec_put(w, job->language.data, job->language.len);
     ngx_http_codeexec_put_text(w, "\",\"timeout_ms\":");
@@ -125,12 +163,14 @@ ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
         ngx_http_codeexec_put(w, job->env.data, job->env.len);
     }
 
-    if (ngx_http_codeexec_wants_results(job)) {
-        ngx_http_codeexec_write_options(w, job);
+    if (ngx_http_codeexec_wants_results(job)
+        || ngx_http_codeexec_is_screened(lcf, job))
+    {
+        ngx_http_codeexec_write_options(w, job, &lcf->rules);
     }
 
-    if (images->len || job->collect.len) {
-        ngx_http_codeexec_write_collect(w, job, images);
+    if ((lcf->images.len && !job->inline_only) || job->collect.len) {
+        ngx_http_codeexec_write_collect(w, job, &lcf->images);
     }
 
     ngx_http_codeexec_put_text(w, "}");
@@ -139,11 +179,28 @@ ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
 
 static void
 ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_job_t *job)
+    ngx_http_codeexec_job_t *job, ngx_str_t *rules)
 {
     /* the others come in the same way */
 
-    ngx_http_codeexec_put_text(w, ",\"options\":{\"results\":true");
+    if (ngx_http_codeexec_wants_results(job) && !job->claims_only) {
+        ngx_http_codeexec_put_text(w, ",\"options\":{\"results\":true");
+
+    } else {
+        ngx_http_codeexec_put_text(w, ",\"options\":{\"claims\":true");
+    }
+
+    if (job->check) {
+        ngx_http_codeexec_put_text(w, ",\"check\":true");
+    }
+
+    if (job->syntax) {
+        ngx_http_codeexec_put_text(w, ",\"syntax\":true");
+    }
+
+    if (rules->len || job->rules.len) {
+        ngx_http_codeexec_write_rules(w, job, rules);
+    }
 
     if (job->last_value) {
         ngx_http_codeexec_put_text(w, ",\"last_value\":true");
@@ -156,6 +213,32 @@ ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
     if (job->main.len) {
         ngx_http_codeexec_put_text(w, ",\"main\":");
         ngx_http_codeexec_put(w, job->main.data, job->main.len);
+    }
+
+    if (job->options.len) {
+        ngx_http_codeexec_put_text(w, ",");
+        ngx_http_codeexec_put(w, job->options.data, job->options.len);
+    }
+
+    ngx_http_codeexec_put_text(w, "}");
+}
+
+
+static void
+ngx_http_codeexec_write_rules(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_job_t *job, ngx_str_t *rules)
+{
+    size_t  begin;
+
+    ngx_http_codeexec_put_text(w, ",\"screen\":{");
+
+    begin = w->len;
+
+    ngx_http_codeexec_put(w, rules->data, rules->len);
+
+    if (job->rules.len) {
+        ngx_http_codeexec_put_comma(w, begin);
+        ngx_http_codeexec_put(w, job->rules.data, job->rules.len);
     }
 
     ngx_http_codeexec_put_text(w, "}");

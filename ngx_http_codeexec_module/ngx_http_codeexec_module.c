@@ -64,6 +64,20 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       0,
       NULL },
 
+    { ngx_string("codeexec_cors"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_1MORE,
+      ngx_http_codeexec_cors,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("codeexec_key_file"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
+      ngx_http_codeexec_key_file,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("codeexec_bind"),
       NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE12,
       ngx_http_upstream_bind_set_slot,
@@ -225,6 +239,41 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       offsetof(ngx_http_codeexec_loc_conf_t, files),
       NULL },
 
+    { ngx_string("codeexec_zone"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_codeexec_zone,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("codeexec_deny"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE12,
+      ngx_http_codeexec_deny,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("codeexec_deny_import"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_1MORE,
+      ngx_http_codeexec_rule,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, deny_imports),
+      NULL },
+
+    { ngx_string("codeexec_allow_import"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_1MORE,
+      ngx_http_codeexec_rule,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, allow_imports),
+      (void *) 1 },
+
+    { ngx_string("codeexec_deny_call"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_1MORE,
+      ngx_http_codeexec_rule,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_codeexec_loc_conf_t, deny_calls),
+      NULL },
+
     { ngx_string("codeexec_pg"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
       ngx_http_codeexec_pg_block,
@@ -348,6 +397,12 @@ static ngx_int_t
 ngx_http_codeexec_postconfiguration(ngx_conf_t *cf)
 {
     ngx_http_codeexec_error_filter_init();
+
+    if (ngx_http_codeexec_cors_init(cf) != NGX_OK
+        || ngx_http_codeexec_key_init(cf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
 
     return ngx_http_codeexec_pg_postconfiguration(cf);
 }

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "ngx_http_codeexec_image_types.h"
+#include "ngx_http_codeexec_key.h"
 #include "ngx_http_codeexec_pg.h"
 #include "ngx_http_codeexec_record.h"
 #include "sandbox/wire.h"
@@ -26,8 +27,9 @@
 #define NGX_HTTP_CODEEXEC_SIGNAL     3
 #define NGX_HTTP_CODEEXEC_TIMEOUT    4
 #define NGX_HTTP_CODEEXEC_MEMORY     5
-#define NGX_HTTP_CODEEXEC_BUSY       6
-#define NGX_HTTP_CODEEXEC_REJECTED   7
+#define NGX_HTTP_CODEEXEC_STOPPED    6
+#define NGX_HTTP_CODEEXEC_BUSY       7
+#define NGX_HTTP_CODEEXEC_REJECTED   8
 
 
 /* RESULT, BUSY and REJECT are small, no matter what was run. */
@@ -37,6 +39,12 @@
 #define NGX_HTTP_CODEEXEC_MAX_STATE    1048576
 
 #define NGX_HTTP_CODEEXEC_UUID_LEN     36
+
+/* Of languages and APIs, execution ids, those who own them, and handles. */
+#define NGX_HTTP_CODEEXEC_MAX_NAME     32
+#define NGX_HTTP_CODEEXEC_MAX_ID       64
+#define NGX_HTTP_CODEEXEC_MAX_OWNER    64
+#define NGX_HTTP_CODEEXEC_HANDLE_LEN   32
 
 /* Patterns that codeexecd takes for one run. */
 #define NGX_HTTP_CODEEXEC_MAX_COLLECT  64
@@ -50,7 +58,18 @@
 #define NGX_HTTP_CODEEXEC_FT_BUSY    NGX_HTTP_UPSTREAM_FT_HTTP_404
 
 
-typedef struct ngx_http_codeexec_ctx_s  ngx_http_codeexec_ctx_t;
+/* A status that nginx has no name for. */
+#define NGX_HTTP_CODEEXEC_UNPROCESSABLE  422
+
+
+/* Of an endpoint's methods: it needs no key. */
+
+#define NGX_HTTP_CODEEXEC_OPEN       0x80000000
+
+
+typedef struct ngx_http_codeexec_ctx_s   ngx_http_codeexec_ctx_t;
+typedef struct ngx_http_codeexec_zone_s  ngx_http_codeexec_zone_t;
+typedef struct ngx_http_codeexec_run_s   ngx_http_codeexec_run_t;
 
 
 /* One of the paths of an API. */
@@ -155,11 +174,24 @@ typedef struct {
     ngx_flag_t                results;             /* a client may ask for */
     ngx_flag_t                files;
 
+    ngx_array_t              *deny;                /* patterns, or NULL */
+    ngx_array_t              *deny_imports;        /* of names; or NULL */
+    ngx_array_t              *allow_imports;       /* NULL: all are */
+    ngx_array_t              *deny_calls;
+    ngx_str_t                 rules;               /* these as JSON members of
+                                                      "screen", or empty */
+
     ngx_http_codeexec_image_conf_t  image;
+
+    ngx_array_t              *cors;                /* of origins, "*" alone;
+                                                      NULL: off */
+    ngx_shm_zone_t           *zone;                /* NULL: off */
 
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */
     const ngx_http_codeexec_endpoint_t *endpoint;  /* NULL: by the URI */
+
+    ngx_http_codeexec_keys_t *keys;                /* NULL: none is needed */
 } ngx_http_codeexec_loc_conf_t;
 
 
@@ -175,6 +207,8 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                 id;
+    ngx_str_t                 handle;              /* empty: it can't be
+                                                      stopped */
     ngx_str_t                 language;            /* canonical name */
     ngx_str_t                 code;                /* UTF-8 without NUL */
     ngx_str_t                 variables;           /* JSON object or empty */
@@ -184,6 +218,12 @@ typedef struct {
     ngx_str_t                 main;                /* JSON object or empty */
     ngx_str_t                 collect;             /* JSON array of patterns,
                                                       empty: images only */
+    ngx_str_t                 options;             /* of the runtime, more of
+                                                      them: JSON members */
+    ngx_str_t                 rules;               /* of the API, beside those
+                                                      of the location: JSON
+                                                      members of "screen" */
+    ngx_array_t              *deny;                /* the same, of patterns */
     ngx_http_codeexec_file_t *files;               /* to be placed */
     ngx_uint_t                nfiles;
     ngx_msec_t                timeout;
@@ -194,7 +234,34 @@ typedef struct {
 
     unsigned                  query:1;             /* nothing is to be run:
                                                       the state is asked for */
+    unsigned                  stop:1;              /* nor here: the run with
+                                                      the handle is to end */
+    unsigned                  inline_only:1;       /* no image is a file, or
+                                                      is stored */
+    unsigned                  check:1;             /* it is not to be run */
+    unsigned                  syntax:1;            /* errors of syntax are
+                                                      a rejection, too */
+    unsigned                  claims_only:1;       /* of the results */
 } ngx_http_codeexec_job_t;
+
+
+/* A codeexecd that is to be asked, and no other. */
+
+typedef struct {
+    ngx_sockaddr_t            sockaddr;
+    socklen_t                 socklen;
+} ngx_http_codeexec_target_t;
+
+
+/* An execution of the zone. */
+
+typedef struct {
+    ngx_str_t                 id;
+    ngx_str_t                 owner;
+    ngx_str_t                 language;
+    ngx_str_t                 api;
+    int64_t                   started;             /* ms since 1970 */
+} ngx_http_codeexec_listed_t;
 
 
 /* Payloads of one type of frame, joined. */
@@ -225,7 +292,8 @@ typedef struct {
 #define NGX_HTTP_CODEEXEC_EXCEPTION  0
 #define NGX_HTTP_CODEEXEC_RETURN     1
 #define NGX_HTTP_CODEEXEC_VARIABLES  2
-#define NGX_HTTP_CODEEXEC_NCLAIMS    3
+#define NGX_HTTP_CODEEXEC_REJECTION  3
+#define NGX_HTTP_CODEEXEC_NCLAIMS    4
 
 
 /* One SHOW, of which nothing is to be trusted. */
@@ -280,6 +348,29 @@ typedef struct {
     unsigned                    known:1;           /* the above is set */
     unsigned                    truncated:1;
 } ngx_http_codeexec_result_t;
+
+
+/* What is wrong with a program that was not run. */
+
+typedef struct {
+    ngx_int_t                 line;                /* 0: not known, or there is
+                                                      none: -1 */
+    ngx_str_t                 message;
+    ngx_str_t                 rule;                /* "import", "call" or
+                                                      empty */
+    ngx_str_t                 name;                /* of what it is about */
+} ngx_http_codeexec_complaint_t;
+
+
+typedef struct {
+    ngx_http_codeexec_complaint_t  *lines;         /* one or more */
+    ngx_uint_t                nlines;
+    ngx_int_t                 column;              /* of the first, 0: unset */
+    ngx_str_t                 text;                /* that line, or empty */
+
+    unsigned                  syntax:1;            /* it is no program; else it
+                                                      breaks rules */
+} ngx_http_codeexec_rejection_t;
 
 
 /* What becomes of a file of a run. */
@@ -350,11 +441,26 @@ struct ngx_http_codeexec_ctx_s {
     ngx_uint_t                allowed;             /* methods, if another one
                                                       was used */
 
+    const ngx_http_codeexec_key_t  *key;           /* NULL: none is needed, or
+                                                      there is no good one */
+    ngx_http_codeexec_keys_t  *keys;               /* it was searched in */
+    ngx_int_t                 key_state;           /* what was found */
+
+    ngx_http_event_handler_pt  read_handler;       /* of core, while the body
+                                                      is read */
+
     json_t                   *json;                /* request while decoded,
                                                       or state received;
                                                       freed by the cleanup */
     json_t                   *files;               /* its files, the same */
     ngx_http_codeexec_job_t   job;
+
+    ngx_str_t                 owner;               /* of what it starts: the
+                                                      name of its key */
+    ngx_uint_t                max_runs;            /* of the owner, 0: any */
+    ngx_http_codeexec_zone_t *zone;                /* that has "run" */
+    ngx_http_codeexec_run_t  *run;                 /* NULL: it isn't there */
+    ngx_http_codeexec_target_t  *target;           /* of a stop */
 
     /* the collector, reset for every peer tried */
 
@@ -363,6 +469,9 @@ struct ngx_http_codeexec_ctx_s {
     ngx_str_t                 control;             /* payload of RESULT, BUSY
                                                       and REJECT so far */
     ngx_http_codeexec_result_t  result;
+
+    /* NULL: it was run */
+    ngx_http_codeexec_rejection_t  *rejection;
 
     /* the answer */
 
@@ -390,6 +499,9 @@ struct ngx_http_codeexec_ctx_s {
     int64_t                   pg_time;             /* milliseconds, -1: unset */
     u_char                    sqlstate[6];         /* of the last failure */
 
+    unsigned                  admin:1;             /* may stop and see all */
+    unsigned                  located:1;           /* "run" has the peer */
+    unsigned                  stopped:1;           /* what "stop" was about */
     unsigned                  busy:1;              /* a peer said BUSY */
     unsigned                  answered:1;          /* "body" is to be sent */
     unsigned                  error:1;             /* "body" replaces a page
@@ -411,6 +523,8 @@ typedef struct {
 
 ngx_int_t ngx_http_codeexec_handler(ngx_http_request_t *r);
 ngx_http_codeexec_ctx_t *ngx_http_codeexec_create_ctx(ngx_http_request_t *r);
+/* The one that is there already, or a new one. */
+ngx_http_codeexec_ctx_t *ngx_http_codeexec_get_ctx(ngx_http_request_t *r);
 ngx_http_codeexec_ctx_t *ngx_http_codeexec_find_ctx(ngx_http_request_t *r);
 
 /* Remembers what to tell the client, and returns the status. */
@@ -423,11 +537,43 @@ ngx_int_t ngx_http_codeexec_find_endpoint(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 const ngx_http_codeexec_dialect_t *ngx_http_codeexec_dialect(
     ngx_http_codeexec_loc_conf_t *lcf);
+/* What the key of the request allows. */
+ngx_msec_t ngx_http_codeexec_max_timeout(ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_check_key(ngx_http_codeexec_ctx_t *ctx);
+
 /* Sends ctx->body as an answer that needed no upstream. */
 ngx_int_t ngx_http_codeexec_send_local(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 /* The body only, as the last of the answer. */
 ngx_int_t ngx_http_codeexec_send_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+/* Makes ctx->body of it and drops the reference; NULL is NGX_ERROR. */
+ngx_int_t ngx_http_codeexec_answer_json(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json, size_t flags);
+
+/* Adds names of modules, sorted, each once; they point into the code. */
+ngx_int_t ngx_http_codeexec_imports(ngx_str_t *code, ngx_array_t *names);
+
+ngx_uint_t ngx_http_codeexec_engine_result_status(
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_engine_encode(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Says whether it was, by ctx->status. */
+ngx_int_t ngx_http_codeexec_engine_stopped(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_engine_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+
+/* Endpoints whose answer is made of the state of codeexecd. */
+ngx_int_t ngx_http_codeexec_decode_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_uint_t ngx_http_codeexec_state_status(ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_status(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_languages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_metrics(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 
 /*
@@ -439,6 +585,35 @@ ngx_int_t ngx_http_codeexec_wait(ngx_http_request_t *r,
 /* Notes what the variables need to know. */
 void ngx_http_codeexec_job_done(ngx_http_codeexec_ctx_t *ctx,
     ngx_http_codeexec_pg_job_t *job);
+
+char *ngx_http_codeexec_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* NGX_OK, also without a zone, or an HTTP status. */
+ngx_int_t ngx_http_codeexec_add_run(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+void ngx_http_codeexec_remove_run(ngx_http_codeexec_ctx_t *ctx);
+/* Before it is sent there: NGX_OK, or NGX_DECLINED if it must not be sent. */
+ngx_int_t ngx_http_codeexec_locate_run(ngx_http_codeexec_ctx_t *ctx,
+    struct sockaddr *sockaddr, socklen_t socklen);
+/*
+ * The run with the id ctx->name, if it is of this owner: NGX_OK if ctx->target
+ * has to be asked, NGX_DONE if it will never be sent, NGX_DECLINED if there is
+ * none, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_codeexec_stop_run(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Whether the same run is still there. */
+ngx_uint_t ngx_http_codeexec_run_is_left(ngx_http_codeexec_ctx_t *ctx);
+/* Adds ngx_http_codeexec_listed_t, oldest first. */
+ngx_int_t ngx_http_codeexec_list_runs(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_array_t *list);
+
+/* Of an endpoint that stops runs, in any dialect. */
+ngx_int_t ngx_http_codeexec_decode_stop(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+/* 200 or 404. */
+ngx_uint_t ngx_http_codeexec_stop_status(ngx_http_codeexec_ctx_t *ctx);
+/* Of one that was stopped and must not be sent: answers it, a bit later. */
+ngx_int_t ngx_http_codeexec_end_stopped(ngx_http_request_t *r);
 
 void *ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent,
@@ -464,9 +639,15 @@ ngx_int_t ngx_http_codeexec_decode_query(ngx_http_request_t *r,
 void ngx_http_codeexec_unescape_uri(ngx_str_t *value);
 void ngx_http_codeexec_unescape(ngx_str_t *code);
 
+/* The canonical name; NGX_OK, NGX_DECLINED if it is invalid, or NGX_ERROR. */
+ngx_int_t ngx_http_codeexec_language(ngx_pool_t *pool, ngx_str_t *name,
+    ngx_str_t *language);
 ngx_int_t ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *name);
 ngx_int_t ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx,
+    ngx_str_t *code);
+/* The same, without looking for fences. */
+ngx_int_t ngx_http_codeexec_set_source(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *code);
 ngx_int_t ngx_http_codeexec_set_variables(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *text);
@@ -478,8 +659,9 @@ ngx_int_t ngx_http_codeexec_set_env(ngx_http_codeexec_ctx_t *ctx,
     json_t *env);
 ngx_int_t ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *text);
+/* member: what the client calls them. */
 ngx_int_t ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx,
-    json_t *files);
+    const char *member, json_t *files);
 ngx_int_t ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *value);
 /* Of a file that comes back: whether it is listed as an image. */
@@ -490,6 +672,9 @@ ngx_int_t ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx,
 ngx_int_t ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_set_id(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *id);
+
+/* Other names of a language, that are not there yet. */
+void ngx_http_codeexec_add_aliases(const char *name, json_t *aliases);
 
 ngx_int_t ngx_http_codeexec_random(u_char *bytes, size_t n);
 u_char *ngx_http_codeexec_put_uuid(u_char *p, u_char *uuid,
@@ -508,6 +693,22 @@ ngx_int_t ngx_http_codeexec_json_member(ngx_str_t *text, ngx_str_t *name,
 ngx_int_t ngx_http_codeexec_json_copy(ngx_pool_t *pool, json_t *value,
     ngx_str_t *text);
 
+/* What Python says of a text that is no JSON, and where; NULL if it is. */
+const char *ngx_http_codeexec_json_error(ngx_str_t *text, ngx_uint_t *pos);
+
+/* What FastAPI and pydantic would do; all take the references given. */
+ngx_int_t ngx_http_codeexec_fastapi_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_fastapi_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+void ngx_http_codeexec_add_issue(json_t *issues, const char *type,
+    const char *message, json_t *loc, json_t *input, json_t *more);
+ngx_int_t ngx_http_codeexec_refuse_issues(ngx_http_codeexec_ctx_t *ctx,
+    json_t *issues);
+/* Returns the type of an issue and its message, or NULL and the number. */
+const char *ngx_http_codeexec_lax_integer(json_t *value, double *number,
+    const char **message);
+
 void ngx_http_codeexec_put(ngx_http_codeexec_writer_t *w, const void *data,
     size_t len);
 void ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w,
@@ -524,12 +725,19 @@ void ngx_http_codeexec_put_uri(ngx_http_codeexec_writer_t *w, ngx_str_t *data);
 void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
     int64_t number);
 
+/* Of valid JSON in UTF-8. */
+ngx_int_t ngx_http_codeexec_to_ascii(ngx_pool_t *pool, ngx_str_t *json);
+
 #define ngx_http_codeexec_put_text(w, text)                                   \
     ngx_http_codeexec_put(w, text, sizeof(text) - 1)
 
+/* The program may be found not to be one that is run. */
+#define ngx_http_codeexec_is_screened(lcf, job)                               \
+    ((lcf)->rules.len || (job)->rules.len || (job)->check || (job)->syntax)
+
 #define ngx_http_codeexec_wants_results(job)                                  \
     ((job)->results || (job)->last_value || (job)->return_variables           \
-     || (job)->main.len)
+     || (job)->main.len || (job)->options.len)
 
 ngx_int_t ngx_http_codeexec_init_upstream(ngx_http_request_t *r);
 ngx_int_t ngx_http_codeexec_create_request(ngx_http_request_t *r);
@@ -549,16 +757,55 @@ ngx_int_t ngx_http_codeexec_take_busy(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 ngx_int_t ngx_http_codeexec_take_reject(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
+ngx_int_t ngx_http_codeexec_take_stopped(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json);
+
+/* What programs can import, as codeexecd tells it. */
+ngx_int_t ngx_http_codeexec_decode_packages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_encode_packages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Those of a language: names and versions; NULL if there is no list. */
+json_t *ngx_http_codeexec_packages(ngx_http_codeexec_ctx_t *ctx,
+    const char *language);
 
 ngx_uint_t ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_error(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+/* Once it has been encoded. */
+void ngx_http_codeexec_free_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Why a run has failed that said nothing about it; without quotes. */
+void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
 
 /* The results of a run are taken apart; NGX_ERROR if memory is short. */
 ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+
+char *ngx_http_codeexec_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_codeexec_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_codeexec_merge_policy(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
+ngx_int_t ngx_http_codeexec_add_pattern(ngx_conf_t *cf, ngx_array_t *patterns,
+    ngx_str_t *text, ngx_str_t *message, uint32_t options);
+/* Sets ctx->rejection if the code matches any, by pattern and position. */
+ngx_int_t ngx_http_codeexec_screen(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_array_t *patterns);
+void ngx_http_codeexec_sort_complaints(
+    ngx_http_codeexec_rejection_t *rejection);
+
+/*
+ * Sets ctx->rejection to what the claim says; NGX_DECLINED if that makes no
+ * sense, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_codeexec_read_rejection(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *claim);
+/* "Line 2: …", one for each; of r->pool, data is NULL if memory is short. */
+ngx_str_t ngx_http_codeexec_rejection_text(ngx_http_request_t *r,
+    ngx_http_codeexec_rejection_t *rejection);
 
 /* Members of the answer; the key of each has its quotes and colon. */
 void ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w,
@@ -616,6 +863,19 @@ ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_set_cache_control(ngx_http_request_t *r,
     const char *value);
 
+/* The first of that name, in any case. */
+ngx_table_elt_t *ngx_http_codeexec_find_header(ngx_http_request_t *r,
+    const char *name);
+ngx_table_elt_t *ngx_http_codeexec_find_header_in(ngx_list_t *headers,
+    const char *name);
+
+char *ngx_http_codeexec_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_codeexec_cors_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_codeexec_cors_headers_out(ngx_http_request_t *r);
+
+/* Of the request's body, as it says. */
+ngx_uint_t ngx_http_codeexec_is_json_type(ngx_http_request_t *r);
+
 void ngx_http_codeexec_error_filter_init(void);
 /* Passes on the header of an answer that was held. */
 ngx_int_t ngx_http_codeexec_send_held_header(ngx_http_request_t *r,
@@ -624,6 +884,9 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_engine;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 

@@ -13,8 +13,6 @@ static void ngx_http_codeexec_write_run(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
-static void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
-    ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_write_images(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_write_inline(ngx_http_codeexec_writer_t *w,
@@ -47,6 +45,10 @@ static const char  *ngx_http_codeexec_signals[] = {
 ngx_uint_t
 ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx)
 {
+    if (ctx->rejection && !ctx->rejection->syntax) {
+        return NGX_HTTP_FORBIDDEN;
+    }
+
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_BUSY:
@@ -68,6 +70,16 @@ ngx_int_t
 ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
+    ngx_str_t  text;
+
+    if (ctx->rejection && !ctx->rejection->syntax) {
+
+        text = ngx_http_codeexec_rejection_text(r, ctx->rejection);
+
+        return text.data ? ngx_http_codeexec_encode_error(r, ctx, &text)
+                         : NGX_ERROR;
+    }
+
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_BUSY:
@@ -138,8 +150,18 @@ ngx_http_codeexec_encode_run(ngx_http_request_t *r,
 
     ngx_http_codeexec_write_run(&w, ctx);
 
-    /* a slow client keeps the answer alive, but need not keep it twice */
+    ngx_http_codeexec_free_result(r, ctx);
 
+    return NGX_OK;
+}
+
+
+/* A slow client keeps the answer alive, but need not keep it twice. */
+
+void
+ngx_http_codeexec_free_result(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
     (void) ngx_pfree(r->pool, ctx->result.output.data);
     (void) ngx_pfree(r->pool, ctx->result.errors.data);
     (void) ngx_pfree(r->pool, ctx->result.content.data);
@@ -151,8 +173,6 @@ ngx_http_codeexec_encode_run(ngx_http_request_t *r,
     ctx->result.records.data = NULL;
     ctx->result.nfiles = 0;
     ctx->result.nshown = 0;
-
-    return NGX_OK;
 }
 
 
@@ -221,7 +241,13 @@ ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_write_key(w, "\"error\":\"");
 
     if (ctx->outcome == NGX_HTTP_CODEEXEC_TIMEOUT) {
-        ngx_http_codeexec_put_text(w, "Code execution timed out\"");
+        ngx_http_codeexec_write_reason(w, ctx);
+        ngx_http_codeexec_put_text(w, "\"");
+        return;
+    }
+
+    if (ctx->outcome == NGX_HTTP_CODEEXEC_STOPPED) {
+        ngx_http_codeexec_put_text(w, "Code execution was stopped\"");
         return;
     }
 
@@ -247,7 +273,7 @@ ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
 }
 
 
-static void
+void
 ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx)
 {
@@ -255,6 +281,10 @@ ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
     const char  *name;
 
     switch (ctx->outcome) {
+
+    case NGX_HTTP_CODEEXEC_TIMEOUT:
+        ngx_http_codeexec_put_text(w, "Code execution timed out");
+        return;
 
     case NGX_HTTP_CODEEXEC_MEMORY:
         ngx_http_codeexec_put_text(w, "Memory limit exceeded");

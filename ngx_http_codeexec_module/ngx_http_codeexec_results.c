@@ -15,6 +15,8 @@
 #define NGX_HTTP_CODEEXEC_MAX_FORMS  32
 
 
+static ngx_int_t ngx_http_codeexec_take_rejection(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_read_record(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_http_codeexec_shown_t *shown);
 static ngx_uint_t ngx_http_codeexec_count_parts(ngx_str_t *payload,
@@ -37,7 +39,8 @@ static ngx_uint_t ngx_http_codeexec_is_named(ngx_http_codeexec_part_t *part,
 static ngx_str_t  ngx_http_codeexec_claims[] = {
     ngx_string("@error"),
     ngx_string("@return"),
-    ngx_string("@variables")
+    ngx_string("@variables"),
+    ngx_string("@rejected")
 };
 
 static ngx_str_t  ngx_http_codeexec_at_main = ngx_string("@main");
@@ -74,7 +77,38 @@ ngx_http_codeexec_read_results(ngx_http_request_t *r,
         }
     }
 
-    return NGX_OK;
+    return ngx_http_codeexec_take_rejection(r, ctx);
+}
+
+
+/* Which is believed if it may be true. */
+
+static ngx_int_t
+ngx_http_codeexec_take_rejection(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_int_t                      rc;
+    ngx_http_codeexec_shown_t     *claim;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    claim = ctx->result.claims[NGX_HTTP_CODEEXEC_REJECTION];
+
+    if (claim == NULL || !ngx_http_codeexec_is_screened(lcf, &ctx->job)
+        || ctx->outcome != NGX_HTTP_CODEEXEC_ERROR)
+    {
+        return NGX_OK;
+    }
+
+    rc = ngx_http_codeexec_read_rejection(r, ctx, &claim->payload);
+
+    if (rc == NGX_DECLINED) {
+        claim->reason = "malformed";
+        return NGX_OK;
+    }
+
+    return rc;
 }
 
 

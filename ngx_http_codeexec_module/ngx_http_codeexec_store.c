@@ -47,7 +47,7 @@ ngx_http_codeexec_choose_images(ngx_http_request_t *r,
 
     /* what nobody is to see is not stored either */
 
-    if (lcf->image.store == NULL || n == 0
+    if (lcf->image.store == NULL || n == 0 || ctx->job.inline_only
         || r->header_only || r->post_action)
     {
         return NGX_DECLINED;

@@ -80,9 +80,11 @@ function display(value, { raw = false } = {}) {
 exports.start = (wishes, program) => {
   options = wishes;
   source = program;
-  if (options.results) {
-    results.start(options.limits ?? {},
+  if (options.results || options.claims) {
+    results.start(options.limits ?? {}, Boolean(options.results),
       1 + ('main' in options) + Boolean(options.variables));
+  }
+  if (options.results) {
     Object.defineProperty(globalThis, 'display', { value: display,
       writable: true, enumerable: false, configurable: true });
   }
@@ -136,25 +138,15 @@ exports.finish = () => {
 };
 
 
-exports.wantsMain = () => 'main' in options;
+// The program is none: docs/protocol.md, "@rejected".
+exports.rejected = (error) => {
+  const [place, text = ''] = String(error.stack).split('\n');
+  const line = Number(/:(\d+)$/.exec(place)?.[1]) || null;
+  const message = results.cut(String(error.message), 1000);
 
-// An error that is not thrown by a line of ours.
-function missing(name) {
-  const limit = Error.stackTraceLimit;
-
-  try {
-    Error.stackTraceLimit = 0;
-    return Promise.reject(new ReferenceError(`${name} is not defined`));
-  } finally {
-    Error.stackTraceLimit = limit;
-  }
-}
-
-// The program has been evaluated: calls what it has called main, with nothing
-// of ours below it.
-exports.callMain = (main) => (typeof main !== 'function' ? missing('main')
-  : Promise.resolve(options.main?.arguments ?? {}).then(main)
-    .then((value) => results.putFinal('@return', value)));
+  results.putFinal('@rejected', { kind: 'syntax', message, line,
+    text: text.slice(0, 1000), lines: [{ line, message }] });
+};
 
 
 // The program has ended with an exception.

@@ -26,15 +26,17 @@ const BINARY = new Set(['png', 'jpeg', 'gif', 'webp', 'pdf']);
 const JSONS = new Set(['json', 'data', 'chart']);
 const NAMES = new Set([...Object.values(SHORT), ...JSONS]);
 
-let enabled = false;
+let enabled = false;    // records about the run
+let showing = false;    // and what the program shows
 let most, room, shown, told;
 
 
 // finals: how many records about the run there must be room for.
-exports.start = (limits, finals) => {
+exports.start = (limits, shows, finals) => {
   const size = limits.results_size ?? 1 << 24;
 
   enabled = true;
+  showing = shows;
   most = Math.max(1, (limits.results ?? 100) - finals);
   room = size - Math.min(finals * FINAL_MAX, Math.floor(size / 4));
   shown = 0;
@@ -155,7 +157,7 @@ function labels(forms, main) {
 // Shows one result: forms are pairs of names and bytes.  What does not fit is
 // left out, the largest first: text may fit where a picture does not.
 exports.put = (forms, main = false) => {
-  if (!enabled || forms.length === 0) {
+  if (!showing || forms.length === 0) {
     return;
   }
   if (shown >= most) {

@@ -19,6 +19,8 @@ const vm = require('vm');
 const { pathToFileURL } = require('url');
 
 const display = require('./display.js');
+const entry = require('./entry.js');
+const packages = require('./packages.js');
 
 // A program may take the global one away.
 const { process } = globalThis;
@@ -50,6 +52,9 @@ const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 const IS_MODULE = new RegExp('^(?:Cannot use import statement outside a module'
   + "|Unexpected token 'export'"
   + "|Cannot use 'import\\.meta' outside a module)$");
+
+let version;    // of the packages beside those of the rootfs, or 0
+let hints;      // whether somebody sees to them
 
 let main;       // the program's module
 let required;   // its require()
@@ -112,7 +117,7 @@ function compileEither(source) {
 }
 
 function withMain(source) {
-  return display.wantsMain() ? source + RETURN_MAIN : source;
+  return entry.isWanted() ? source + RETURN_MAIN : source;
 }
 
 function compileAsync(source) {
@@ -151,6 +156,19 @@ function load(source) {
 }
 
 
+// Whether it is a program; nothing of it is run.
+function check(source) {
+  try {
+    if (load(source) === null) {
+      new vm.SourceTextModule(source, { identifier: MODULE });
+    }
+  } catch (error) {
+    display.rejected(error);
+    throw error;
+  }
+}
+
+
 // The frames at the end that are node's own say nothing about the program.
 const OWN_FRAMES = new RegExp('(?:\\n {4}at Script\\.runInThisContext \\(node:vm:.*)?'
   + '(?:\\n {4}at (?:.*\\()?node:internal.*)*$');
@@ -159,6 +177,19 @@ function trim(error) {
   const stack = util.types.isNativeError(error) ? error.stack : null;
   if (typeof stack === 'string') {
     error.stack = stack.replace(OWN_FRAMES, '');
+  }
+}
+
+
+// What can be done about a program that wants a package.
+function hint(error) {
+  const found = hints && /^Cannot find (?:module|package) '([^']+)'/
+    .exec(error.message);
+
+  if (found && /^(?:ERR_)?MODULE_NOT_FOUND$/.test(error.code)
+    && !/^(?:\.{0,2}\/|\w+:)/.test(found[1])) {
+    fs.writeSync(2, `No package "${found[1]}" is installed here. `
+      + 'Whoever runs this service can add one.\n');
   }
 }
 
@@ -183,7 +214,10 @@ function makeMain(filename) {
 
 
 // In the zygote: what every run has in common.
-exports.setUp = (native) => {
+exports.setUp = (native, found) => {
+  version = found;
+  hints = packages.expected();
+
   for (const name of Object.keys(process.env)) {
     delete process.env[name];
   }
@@ -214,6 +248,11 @@ exports.setUp = (native) => {
       display.failed(error);
     } catch {
       // It can't be told; node tells it on stderr.
+    }
+    try {
+      hint(error);
+    } catch {
+      // The same.
     }
     return false;
   };
@@ -277,6 +316,7 @@ exports.forget = () => {
 // it writes to first, and the parked one shall pay, not the one that is
 // waited for.
 exports.prepare = () => {
+  packages.link(version);
   Object.defineProperty(process, 'pid', { value: Number(
     fs.readlinkSync('/proc/self')), writable: false, enumerable: true,
     configurable: true });
@@ -312,11 +352,17 @@ function start(source, options) {
 
 // The program as a function without parameters.
 function begin(source, variables, parameters, environment, options) {
-  if (options) {
-    start(source, JSON.parse(options));
-  }
+  const wishes = options ? JSON.parse(options) : {};
+  const text = source.replace(/^\ufeff/, '');
 
-  const program = load(source.replace(/^\ufeff/, ''));
+  start(source, wishes);
+  if (wishes.check) {
+    check(text);
+    return () => {};
+  }
+  entry.start(wishes);
+
+  const program = load(text);
   const filename = program !== null ? SCRIPT : MODULE;
 
   isESModule = program === null;
@@ -326,7 +372,7 @@ function begin(source, variables, parameters, environment, options) {
     process.env[pair.slice(0, pair.indexOf('='))] =
       pair.slice(pair.indexOf('=') + 1);
   }
-  setGlobals(variables ? JSON.parse(variables) : {});
+  setGlobals(entry.take(variables ? JSON.parse(variables) : {}));
 
   // Workers and children are often started with the program's own file.
   fs.writeFileSync(filename, source);
@@ -355,8 +401,8 @@ exports.watch = (value) => {
   main.loaded = true;
   result = value;
 
-  if (display.wantsMain()) {
-    Promise.resolve(value).then((found) => display.callMain(
+  if (entry.isWanted()) {
+    Promise.resolve(value).then((found) => entry.call(
       typeof found === 'function' ? found
         : found?.main ?? found?.default?.main ?? main.exports.main));
   } else if (!util.types.isPromise(value)) {

@@ -14,6 +14,7 @@ import pictures
 import plots
 import program
 import results
+import screen
 import variables
 import watch
 
@@ -26,41 +27,77 @@ watch.installers.update({
 
 options = {}
 
+gave = {}           # global variables that are not the program's own
+
 calls = False       # the program's code runs with frames of ours below
 
 
-def start(wishes, module, source):
-    """Before the program, in the module that it will be."""
+def start(wishes):
+    """Before all else of the program."""
     global options
     options = wishes
+    if options.get('results') or options.get('claims'):
+        results.start(options.get('limits', {}), bool(options.get('results')),
+                      1 + ('main' in options)
+                      + bool(options.get('variables')))
     if options.get('results'):
         start_results()
+
+
+def furnish(module, code):
+    """Of a program that is going to run: the module that it will be."""
     if 'main' in options:
         # It is imported: what a script would do by itself, it does not do.
         module.__name__ = 'main'
         sys.modules['main'] = module
     for name in options.get('directories', ()):
         os.makedirs(name, exist_ok=True)
-    if 'imports' in options:
-        module.__dict__.update(given.names(options['imports'], source))
+    for name, target in options.get('links', {}).items():
+        if not os.path.lexists(name):
+            os.symlink(target, name)
     if 'datasets' in options:
         module.__dict__.update(given.tables(options['datasets']))
+    give(code, module.__dict__)
+
+
+def give(code, namespace):
+    """Names that the program need not define, unless it has them."""
+    global gave
+    if 'files' in options:
+        gave = given.files(options['files'], code)
+    found = given.names(options['imports'], code) if 'imports' in options \
+        else {}
+    for name, value in {**found, **gave}.items():
+        namespace.setdefault(name, value)
 
 
 def start_results():
-    results.start(options.get('limits', {}),
-                  1 + ('main' in options) + bool(options.get('variables')))
-    plots.as_html = options.get('plotly') == 'html'
     figures.dpi = options.get('dpi')
+    if options.get('figure'):
+        return
+    plots.as_html = options.get('plotly') == 'html'
+    figures.saves = options.get('saved', True)
     frames.whole = options.get('dataframes')
     builtins.display = display.display
     watch.start()
 
 
 def to_code(source):
-    if not options.get('results'):
-        return compile(source, program.NAME, 'exec', dont_inherit=True)
-    return program.to_code(source, options.get('last_value'))
+    """The program, if it is one, and if it is to be run."""
+    rules, check = options.get('screen'), options.get('check')
+    try:
+        if rules is None and not options.get('results'):
+            code = compile(source, program.NAME, 'exec', dont_inherit=True)
+        else:
+            code = program.to_code(source, options.get('results')
+                                   and options.get('last_value'), rules)
+    except BaseException as error:
+        if rules is not None or check or options.get('syntax'):
+            screen.tell(error)
+        raise
+    if check:
+        raise SystemExit(0)
+    return code
 
 
 def rehearse(source, module):
@@ -68,8 +105,10 @@ def rehearse(source, module):
     path, results.PATH = results.PATH, os.devnull
     installers, watch.installers = watch.installers, {}
     start({'results': True, 'last_value': True, 'variables': True,
-           'limits': {}}, module, source)
-    exec(to_code(source), module.__dict__)
+           'limits': {}})
+    code = to_code(source)
+    furnish(module, code)
+    exec(code, module.__dict__)
     complete(None, module.__dict__)
     finish(module.__dict__)
     end_rehearsal()
@@ -80,7 +119,7 @@ def rehearse(source, module):
 def end_rehearsal():
     global options
     options = {}
-    results.enabled = False
+    results.enabled = results.showing = False
     del builtins.display
     watch.stop()
 
@@ -102,6 +141,8 @@ def complete(outcome, namespace):
             display.put(value, main=True)
         except Exception as error:
             errors.mention(error)
+    if options.get('figure') and results.is_of_run():
+        figures.put_current()
     if 'main' in options:
         call_main(namespace)
     calls = False
@@ -115,7 +156,10 @@ def call_main(namespace):
     value = function(**(options['main'].get('arguments') or {}))
     if hasattr(value, '__await__'):
         value = run(value)
-    results.put_final('@return', results.dumps(value))
+    if not options['main'].get('print'):
+        results.put_final('@return', results.dumps(value))
+    elif value is not None:
+        print(value)
 
 
 def failed(error):
@@ -126,16 +170,24 @@ def failed(error):
                 tb.tb_frame.f_code.co_filename):
             tb = tb.tb_next
         error.__traceback__ = tb
-    if results.is_of_run() and not isinstance(error, SystemExit):
+    if not results.is_of_run():
+        return
+    if not isinstance(error, SystemExit):
         results.put_final('@error', results.dumps(errors.describe(error)))
+    elif options.get('figure') and not error.code:
+        try:
+            figures.put_current()
+        except Exception as other:
+            errors.mention(other)
 
 
 def finish(namespace):
     if not results.is_of_run():
         return
-    figures.finish()
-    plots.finish(namespace)
-    frames.finish(namespace)
+    if options.get('results'):
+        figures.finish()
+        plots.finish(namespace)
+        frames.finish(namespace)
     if options.get('variables'):
         results.put_final('@variables', results.dumps(
-            variables.summarise(namespace)))
+            variables.summarise(namespace, gave)))

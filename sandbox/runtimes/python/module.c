@@ -10,7 +10,9 @@
 
 #include <Python.h>
 
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -244,6 +246,24 @@ gather(PyObject *self, PyObject *args)
 
 
 static PyObject *
+tell(PyObject *self, PyObject *args)
+{
+	const char  *text;
+
+	(void) self;
+
+	if (!PyArg_ParseTuple(args, "s", &text)) {
+		return NULL;
+	}
+
+	free((char *) (uintptr_t) hooks.packages);
+	hooks.packages = strdup(text);
+
+	Py_RETURN_NONE;
+}
+
+
+static PyObject *
 inspect(PyObject *self, PyObject *args)
 {
 	const int    policy = SPAWN_FILTER_FD;
@@ -281,6 +301,9 @@ static PyMethodDef methods[] = {
 	{ "reseed_at_fork", reseed_at_fork, METH_VARARGS,
 	  "reseed_at_fork(capsule, key, position)\n\n"
 	  "Have random numbers in a numpy.random.MT19937 of each run." },
+	{ "tell", tell, METH_VARARGS,
+	  "tell(packages)\n\n"
+	  "What codeexecd is to know of the packages that can be imported." },
 	{ "after", after_make, METH_VARARGS,
 	  "after(function, observer)\n\n"
 	  "function, and then observer(result, args, kwargs) is called." },

@@ -32,13 +32,15 @@ NAMES = set(SHORT.values()) | JSON
 
 MEDIA_TYPE = re.compile(r'[a-z0-9][a-z0-9.+_-]*/[a-z0-9.+_-]+')
 
-enabled = False
+enabled = False     # records about the run
+showing = False     # and what the program shows
 
 
-def start(limits, finals):
+def start(limits, shows, finals):
     """finals: how many records about the run there must be room for."""
-    global enabled, pid, most, room, shown, told
+    global enabled, showing, pid, most, room, shown, told
     enabled = True
+    showing = shows
     pid = os.getpid()
     size = limits.get('results_size', 1 << 24)
     most = max(1, limits.get('results', 100) - finals)
@@ -166,7 +168,7 @@ def append(data):
 def put(forms, main=False, name=None):
     """Shows one result: forms is a list of names and bytes."""
     global shown
-    if not enabled:
+    if not showing:
         return False
     if shown >= most:
         omit('more than %d' % most)

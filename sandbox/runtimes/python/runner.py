@@ -223,8 +223,10 @@ def begin(source, variables, arguments, environment, options):
     """The program's code and globals, and whether complete() is to be called;
     or the exit code if it is no program."""
     global main, text
-    text = source
     wishes = json.loads(options) if options not in (b'', b'{}') else None
+    if wishes and wishes.get('dedent'):
+        source = capture.program.dedent(source)
+    text = source
     # Functions are of a file of this name, classes of the module's.
     linecache.cache[NAME] = linecache.cache[PATH] = (
         lambda: source.decode('utf-8', 'replace'),)
@@ -233,11 +235,16 @@ def begin(source, variables, arguments, environment, options):
     sys.argv = [NAME] + split(arguments)
     for pair in split(environment):     # update() asks what a mapping is
         variable, _, os.environ[variable] = pair.partition('=')
-    main = make_main(json.loads(variables) if variables else {})
+    given = json.loads(variables) if variables else {}
+    if wishes and (wishes.get('main') or {}).get('variables'):
+        wishes['main']['arguments'], given = given, {}
+    main = make_main(given)
     try:
         if wishes:
-            capture.start(wishes, main, source)
+            capture.start(wishes)
         program = capture.to_code(source)
+        if wishes:
+            capture.furnish(main, program)
     except BaseException as error:
         return failed(error.with_traceback(None))
     return program, main.__dict__, bool(wishes)
