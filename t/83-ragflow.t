@@ -28,7 +28,7 @@ my $node = -x '/usr/bin/node' && -e ($Test::Codeexec::DAEMON
 
 my $t = Test::Codeexec::Real->start(spare => 2, science => 1, node => $node,
 	conf => { limits => { memory => '192mb', disk => '40mb',
-		file_size => '11mb', files_size => '40mb', files => 40 } },
+		input => '2mb', file_size => '11mb', files_size => '40mb', files => 40 } },
 	http => <<'EOC');
     limit_req_zone $server_port zone=slow:64k rate=1r/m;
     limit_conn_zone $server_port zone=none:64k;
@@ -290,7 +290,7 @@ failure(post('def main(): return {1}'), qr/TypeError: Object of type set is not 
 failure(post(''), qr/\AImportError: cannot import name 'main' from 'main' \(/, 'no main()');
 failure(post('def main(a): pass'), qr/missing 1 required positional argument: 'a'\n\z/,
 	'an argument is missing');
-failure(post("print(1)\ndef main(): return 1/0"), qr/ZeroDivisionError: division by zero\n\z/,
+failure(post("print(1)\ndef main(): return a / 0\na = 1"), qr/ZeroDivisionError: division by zero\n\z/,
 	'an exception');
 failure(post("def main(): raise SystemExit(3)"), qr/\A\z/, 'another exit code',
 	exit_code => 3);
@@ -310,7 +310,7 @@ is_answer(post("def main():\n while True: pass", at => 'short/'), 'time',
 	stderr => 'Execution timeout', resource_limit_type => 'time',
 	time_used_ms => 1);
 
-my $memory = post("def main():\n x = [bytearray(1 << 20) for i in range(400)]\n"
+my $memory = post("def main():\n x = [bytearray(1048576) for i in range(400)]\n"
 	. ' return len(x)')->json;
 is($memory->{status}, 'resource_limit_exceeded', 'memory');
 is($memory->{resource_limit_type}, 'memory', 'memory: type');
@@ -451,7 +451,7 @@ SKIP: {
 	my @node = (language => 'nodejs');
 
 	success(post('function main({ a }) { console.log(a); return { b: a } }', @node,
-		arguments => { a => 'é' }), 'Node.js', stdout => "\xc3\xa9\n",
+		arguments => { a => 'é' }), 'Node.js', stdout => "é\n",
 		result => returned("{\"b\":\"\xc3\xa9\"}"));
 	success(post('async function main() { await 1; return null }', @node),
 		'async', result => returned('null'));
