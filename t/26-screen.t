@@ -250,6 +250,21 @@ for my $language ('python', $node ? 'nodejs' : ()) {
 	is_deeply($a->{shown}, [], "$language: and nothing else");
 }
 
+my $large = ask('def main(): return "x" * 20000000', main => {});
+is(claims($large)->{'@error'}{value}, 'main() returned more than 16777216 bytes',
+	'a result that is too large');
+is_deeply(ask('def main(): return "x" * 16000000', main => {})->{results}, 1,
+	'a large one');
+
+SKIP: {
+	skip('no node', 1) if !$node;
+
+	$large = ask('function main() { return "x".repeat(20000000) }',
+		language => 'nodejs', main => {});
+	is(claims($large)->{'@error'}{value}, 'main() returned more than 16777216 bytes',
+		'Node.js: a result that is too large');
+}
+
 is(ask('def main(): pass', main => { print => $true })->{stdout}, '',
 	'None is not printed');
 

@@ -161,7 +161,7 @@ def call_main(namespace):
     if hasattr(value, '__await__'):
         value = run(value)
     if not main.get('print'):
-        results.put_final('@return', results.dumps(value))
+        results.put_return(results.dumps(value))
     elif value is not None:
         print(value)
 
