@@ -20,7 +20,7 @@
 #include "sandbox/wire.h"
 
 
-#if !(NGX_PCRE2)
+#if (NGX_PCRE) && !(NGX_PCRE2)
 #error the codeexec module requires nginx with PCRE2
 #endif
 
