@@ -310,6 +310,8 @@ answer_is(post('/rules/validate', "import math\nprint(1"), 200,
 	'validate: no program');
 answer_is(post('/validate', "open('x', 'w').write('x')\nimport os", files => {
 	'a.py' => 'x', }), 200, '{"valid":true}', 'validate: a program');
+answer_is(post('/rules/runcode', 'echo eval', language => 'bash'), 200,
+	'{"output":"eval\n"}', 'rules are for Python');
 error_is(post('/validate', 'echo', language => 'bash'), 400,
 	"programs of this language can't be checked", 'validate: a command');
 
