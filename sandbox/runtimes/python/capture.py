@@ -106,6 +106,8 @@ def rehearse(source, module):
     installers, watch.installers = watch.installers, {}
     start({'results': True, 'last_value': True, 'variables': True,
            'limits': {}})
+    screen.look(source, program.NAME, {
+        'imports': ('os',), 'calls': ('exec',), 'ragflow': 'c'})
     code = to_code(source)
     furnish(module, code)
     exec(code, module.__dict__)
