@@ -18,14 +18,16 @@
 
 
 static ngx_int_t ngx_http_codeexec_add_put(ngx_http_codeexec_ctx_t *ctx,
-    const char *name, json_t *value, ngx_http_codeexec_file_t *file);
+    const char *member, const char *name, json_t *value,
+    ngx_http_codeexec_file_t *file);
 static ngx_uint_t ngx_http_codeexec_is_path(u_char *name, size_t len);
 static ngx_int_t ngx_http_codeexec_put_content(ngx_http_codeexec_ctx_t *ctx,
     json_t *value, ngx_http_codeexec_file_t *file);
 static ngx_int_t ngx_http_codeexec_decode_base64(
     ngx_http_codeexec_ctx_t *ctx, json_t *value, ngx_str_t *content);
 static ngx_uint_t ngx_http_codeexec_is_base64(u_char c);
-static ngx_int_t ngx_http_codeexec_check_puts(ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_check_puts(ngx_http_codeexec_ctx_t *ctx,
+    const char *member);
 static ngx_uint_t ngx_http_codeexec_is_above(ngx_str_t *dir, ngx_str_t *file);
 static ngx_uint_t ngx_http_codeexec_is_pattern(json_t *value);
 
@@ -39,7 +41,8 @@ static ngx_str_t  ngx_http_codeexec_all = ngx_string("[\"**\"]");
  */
 
 ngx_int_t
-ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx, json_t *files)
+ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx, const char *member,
+    json_t *files)
 {
     void                          *iter;
     ngx_int_t                      rc;
@@ -54,8 +57,8 @@ ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx, json_t *files)
     if (n > lcf->max_files) {
         return ngx_http_codeexec_refuse(ctx,
                                         NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                        "\"files\" has more than %ui files",
-                                        lcf->max_files);
+                                        "\"%s\" has more than %ui files",
+                                        member, lcf->max_files);
     }
 
     if (n == 0) {
@@ -75,7 +78,8 @@ ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx, json_t *files)
          iter;
          iter = json_object_iter_next(files, iter))
     {
-        rc = ngx_http_codeexec_add_put(ctx, json_object_iter_key(iter),
+        rc = ngx_http_codeexec_add_put(ctx, member,
+                                       json_object_iter_key(iter),
                                        json_object_iter_value(iter), file);
         if (rc != NGX_OK) {
             return rc;
@@ -91,13 +95,13 @@ ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx, json_t *files)
         ctx->job.nfiles++;
     }
 
-    return ngx_http_codeexec_check_puts(ctx);
+    return ngx_http_codeexec_check_puts(ctx, member);
 }
 
 
 static ngx_int_t
-ngx_http_codeexec_add_put(ngx_http_codeexec_ctx_t *ctx, const char *name,
-    json_t *value, ngx_http_codeexec_file_t *file)
+ngx_http_codeexec_add_put(ngx_http_codeexec_ctx_t *ctx, const char *member,
+    const char *name, json_t *value, ngx_http_codeexec_file_t *file)
 {
     /* jansson has no keys with a NUL */
 
@@ -106,8 +110,8 @@ ngx_http_codeexec_add_put(ngx_http_codeexec_ctx_t *ctx, const char *name,
 
     if (!ngx_http_codeexec_is_path(file->name.data, file->name.len)) {
         return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
-                             "\"files\" has a name that is no path below the "
-                             "working directory");
+                             "\"%s\" has a name that is no path below the "
+                             "working directory", member);
     }
 
     return ngx_http_codeexec_put_content(ctx, value, file);
@@ -260,7 +264,7 @@ ngx_http_codeexec_is_base64(u_char c)
 /* The sum of all, and that none is to be both a file and a directory. */
 
 static ngx_int_t
-ngx_http_codeexec_check_puts(ngx_http_codeexec_ctx_t *ctx)
+ngx_http_codeexec_check_puts(ngx_http_codeexec_ctx_t *ctx, const char *member)
 {
     size_t                         rest;
     ngx_uint_t                     i, j;
@@ -277,8 +281,8 @@ ngx_http_codeexec_check_puts(ngx_http_codeexec_ctx_t *ctx)
         if (files[i].content.len > rest) {
             return ngx_http_codeexec_refuse(ctx,
                                   NGX_HTTP_REQUEST_ENTITY_TOO_LARGE,
-                                  "\"files\" are larger than %uz bytes",
-                                  lcf->max_files_size);
+                                  "\"%s\" are larger than %uz bytes",
+                                  member, lcf->max_files_size);
         }
 
         rest -= files[i].content.len;
@@ -287,8 +291,8 @@ ngx_http_codeexec_check_puts(ngx_http_codeexec_ctx_t *ctx)
 
             if (ngx_http_codeexec_is_above(&files[i].name, &files[j].name)) {
                 return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
-                                     "\"files\" has one name for a file and "
-                                     "a directory");
+                                     "\"%s\" has one name for a file and "
+                                     "a directory", member);
             }
         }
     }

@@ -194,6 +194,10 @@ ngx_http_codeexec_write_options(ngx_http_codeexec_writer_t *w,
         ngx_http_codeexec_put_text(w, ",\"check\":true");
     }
 
+    if (job->syntax) {
+        ngx_http_codeexec_put_text(w, ",\"syntax\":true");
+    }
+
     if (rules->len || job->rules.len) {
         ngx_http_codeexec_write_rules(w, job, rules);
     }

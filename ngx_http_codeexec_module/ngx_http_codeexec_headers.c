@@ -106,3 +106,39 @@ ngx_http_codeexec_set_cache_control(ngx_http_request_t *r, const char *value)
 }
 
 #endif
+
+
+/* "application/json" and "application/…+json", with any parameters. */
+
+ngx_uint_t
+ngx_http_codeexec_is_json_type(ngx_http_request_t *r)
+{
+    size_t      len;
+    ngx_str_t   type;
+
+    if (r->headers_in.content_type == NULL) {
+        return 0;
+    }
+
+    type = r->headers_in.content_type->value;
+
+    for (len = 0; len < type.len; len++) {
+
+        if (type.data[len] == ';' || type.data[len] == ' ') {
+            break;
+        }
+    }
+
+    if (len < sizeof("application/json") - 1
+        || ngx_strncasecmp(type.data, (u_char *) "application/", 12) != 0)
+    {
+        return 0;
+    }
+
+    if (ngx_strncasecmp(type.data + len - 5, (u_char *) "+json", 5) == 0) {
+        return 1;
+    }
+
+    return len == sizeof("application/json") - 1
+           && ngx_strncasecmp(type.data + len - 4, (u_char *) "json", 4) == 0;
+}

@@ -58,6 +58,10 @@
 #define NGX_HTTP_CODEEXEC_FT_BUSY    NGX_HTTP_UPSTREAM_FT_HTTP_404
 
 
+/* A status that nginx has no name for. */
+#define NGX_HTTP_CODEEXEC_UNPROCESSABLE  422
+
+
 /* Of an endpoint's methods: it needs no key. */
 
 #define NGX_HTTP_CODEEXEC_OPEN       0x80000000
@@ -228,6 +232,8 @@ typedef struct {
     unsigned                  inline_only:1;       /* no image is a file, or
                                                       is stored */
     unsigned                  check:1;             /* it is not to be run */
+    unsigned                  syntax:1;            /* errors of syntax are
+                                                      a rejection, too */
     unsigned                  claims_only:1;       /* of the results */
 } ngx_http_codeexec_job_t;
 
@@ -628,8 +634,9 @@ ngx_int_t ngx_http_codeexec_set_env(ngx_http_codeexec_ctx_t *ctx,
     json_t *env);
 ngx_int_t ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *text);
+/* member: what the client calls them. */
 ngx_int_t ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx,
-    json_t *files);
+    const char *member, json_t *files);
 ngx_int_t ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *value);
 /* Of a file that comes back: whether it is listed as an image. */
@@ -661,6 +668,22 @@ ngx_int_t ngx_http_codeexec_json_member(ngx_str_t *text, ngx_str_t *name,
 ngx_int_t ngx_http_codeexec_json_copy(ngx_pool_t *pool, json_t *value,
     ngx_str_t *text);
 
+/* What Python says of a text that is no JSON, and where; NULL if it is. */
+const char *ngx_http_codeexec_json_error(ngx_str_t *text, ngx_uint_t *pos);
+
+/* What FastAPI and pydantic would do; all take the references given. */
+ngx_int_t ngx_http_codeexec_fastapi_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_fastapi_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+void ngx_http_codeexec_add_issue(json_t *issues, const char *type,
+    const char *message, json_t *loc, json_t *input, json_t *more);
+ngx_int_t ngx_http_codeexec_refuse_issues(ngx_http_codeexec_ctx_t *ctx,
+    json_t *issues);
+/* Returns the type of an issue and its message, or NULL and the number. */
+const char *ngx_http_codeexec_lax_integer(json_t *value, double *number,
+    const char **message);
+
 void ngx_http_codeexec_put(ngx_http_codeexec_writer_t *w, const void *data,
     size_t len);
 void ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w,
@@ -677,12 +700,15 @@ void ngx_http_codeexec_put_uri(ngx_http_codeexec_writer_t *w, ngx_str_t *data);
 void ngx_http_codeexec_put_number(ngx_http_codeexec_writer_t *w,
     int64_t number);
 
+/* Of valid JSON in UTF-8. */
+ngx_int_t ngx_http_codeexec_to_ascii(ngx_pool_t *pool, ngx_str_t *json);
+
 #define ngx_http_codeexec_put_text(w, text)                                   \
     ngx_http_codeexec_put(w, text, sizeof(text) - 1)
 
 /* The program may be found not to be one that is run. */
 #define ngx_http_codeexec_is_screened(lcf, job)                               \
-    ((lcf)->rules.len || (job)->rules.len || (job)->check)
+    ((lcf)->rules.len || (job)->rules.len || (job)->check || (job)->syntax)
 
 #define ngx_http_codeexec_wants_results(job)                                  \
     ((job)->results || (job)->last_value || (job)->return_variables           \
@@ -785,6 +811,9 @@ ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_set_cache_control(ngx_http_request_t *r,
     const char *value);
 
+/* Of the request's body, as it says. */
+ngx_uint_t ngx_http_codeexec_is_json_type(ngx_http_request_t *r);
+
 void ngx_http_codeexec_error_filter_init(void);
 /* Passes on the header of an answer that was held. */
 ngx_int_t ngx_http_codeexec_send_held_header(ngx_http_request_t *r,
@@ -793,6 +822,8 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 

@@ -285,7 +285,7 @@ ngx_http_codeexec_decode_files(ngx_http_codeexec_ctx_t *ctx)
 
     if (files) {
         rc = json_is_object(files)
-                 ? ngx_http_codeexec_set_files(ctx, files)
+                 ? ngx_http_codeexec_set_files(ctx, "files", files)
                  : ngx_http_codeexec_set_return(ctx, "files", files);
     }
 

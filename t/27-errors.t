@@ -22,6 +22,16 @@ my @apis = (
 		name => 'native', path => 'runcode', body => '{"code":"x"}',
 		form => sub ($text) { return qq({"error":"$text"}\n) },
 	},
+	{
+		name => 'executor', path => 'execute', body => '{"code":"x"}',
+		form => sub ($text) { return qq({"detail":"$text"}) },
+	},
+	{
+		name => 'render', path => 'render-matplotlib',
+		body => '{"code":"x"}', ran => 422,
+		form => sub ($text) { return qq({"error":"$text"}\n) },
+		no_key => 'Unauthorized', wrong_key => 'Unauthorized',
+	},
 );
 
 my %reason = (
@@ -213,7 +223,8 @@ for my $n (0 .. $#apis) {
 
 	# limits of nginx
 
-	is($post->("/rate/$path")->status, 200, "$api->{name}: the first");
+	is($post->("/rate/$path")->status, $api->{ran} // 200,
+		"$api->{name}: the first");
 
 	for (['rate', 503], ['rate429', 429]) {
 		my ($location, $status) = @$_;
@@ -224,7 +235,8 @@ for my $n (0 .. $#apis) {
 	}
 
 	my $s = $t->connect($port);
-	write_all($s, $t->request(POST => "/runs/$path", body => $api->{body}));
+	write_all($s, $t->request(POST => "/runs/$path", body => $api->{body},
+		headers => ['Content-Type: application/json']));
 	wait_until(5, sub { $t->{fake}{slow}->runs >= 2 * $n + 2 });
 	$r = $post->("/runs/$path");
 	$is->($r, 429, 'too many at once');

@@ -27,6 +27,8 @@ watch.installers.update({
 
 options = {}
 
+gave = {}           # global variables that are not the program's own
+
 calls = False       # the program's code runs with frames of ours below
 
 
@@ -42,7 +44,7 @@ def start(wishes):
         start_results()
 
 
-def furnish(module, source):
+def furnish(module, code):
     """Of a program that is going to run: the module that it will be."""
     if 'main' in options:
         # It is imported: what a script would do by itself, it does not do.
@@ -50,15 +52,31 @@ def furnish(module, source):
         sys.modules['main'] = module
     for name in options.get('directories', ()):
         os.makedirs(name, exist_ok=True)
-    if 'imports' in options:
-        module.__dict__.update(given.names(options['imports'], source))
+    for name, target in options.get('links', {}).items():
+        if not os.path.lexists(name):
+            os.symlink(target, name)
     if 'datasets' in options:
         module.__dict__.update(given.tables(options['datasets']))
+    give(code, module.__dict__)
+
+
+def give(code, namespace):
+    """Names that the program need not define, unless it has them."""
+    global gave
+    if 'files' in options:
+        gave = given.files(options['files'], code)
+    found = given.names(options['imports'], code) if 'imports' in options \
+        else {}
+    for name, value in {**found, **gave}.items():
+        namespace.setdefault(name, value)
 
 
 def start_results():
-    plots.as_html = options.get('plotly') == 'html'
     figures.dpi = options.get('dpi')
+    if options.get('figure'):
+        return
+    plots.as_html = options.get('plotly') == 'html'
+    figures.saves = options.get('saved', True)
     frames.whole = options.get('dataframes')
     builtins.display = display.display
     watch.start()
@@ -74,7 +92,7 @@ def to_code(source):
             code = program.to_code(source, options.get('results')
                                    and options.get('last_value'), rules)
     except BaseException as error:
-        if rules is not None or check:
+        if rules is not None or check or options.get('syntax'):
             screen.tell(error)
         raise
     if check:
@@ -89,7 +107,7 @@ def rehearse(source, module):
     start({'results': True, 'last_value': True, 'variables': True,
            'limits': {}})
     code = to_code(source)
-    furnish(module, source)
+    furnish(module, code)
     exec(code, module.__dict__)
     complete(None, module.__dict__)
     finish(module.__dict__)
@@ -123,6 +141,8 @@ def complete(outcome, namespace):
             display.put(value, main=True)
         except Exception as error:
             errors.mention(error)
+    if options.get('figure') and results.is_of_run():
+        figures.put_current()
     if 'main' in options:
         call_main(namespace)
     calls = False
@@ -150,8 +170,15 @@ def failed(error):
                 tb.tb_frame.f_code.co_filename):
             tb = tb.tb_next
         error.__traceback__ = tb
-    if results.is_of_run() and not isinstance(error, SystemExit):
+    if not results.is_of_run():
+        return
+    if not isinstance(error, SystemExit):
         results.put_final('@error', results.dumps(errors.describe(error)))
+    elif options.get('figure') and not error.code:
+        try:
+            figures.put_current()
+        except Exception as other:
+            errors.mention(other)
 
 
 def finish(namespace):
@@ -163,4 +190,4 @@ def finish(namespace):
         frames.finish(namespace)
     if options.get('variables'):
         results.put_final('@variables', results.dumps(
-            variables.summarise(namespace)))
+            variables.summarise(namespace, gave)))

@@ -22,13 +22,16 @@ FORMATS = {
 MARK = '_codeexec_shown'
 
 dpi = None          # of the job, or that of each figure
+saves = True        # a figure that is saved to a file is shown
+
 managers = None     # matplotlib's list of open figures, once it is there
 
 
 def install(pyplot):
     global managers
     figure = sys.modules['matplotlib.figure'].Figure
-    figure.savefig = _codeexec.after(figure.savefig, saved)
+    if saves:
+        figure.savefig = _codeexec.after(figure.savefig, saved)
     managers = sys.modules['matplotlib._pylab_helpers'].Gcf
     sys.modules['matplotlib.backend_bases'].FigureManagerBase.show = \
         lambda manager: show_one(manager.canvas.figure)
@@ -83,6 +86,16 @@ def show(*args, **kwargs):
 def finish():
     if managers is not None:
         show_open()
+
+
+def put_current():
+    """The figure that pyplot draws in, blank if nothing has been drawn."""
+    import matplotlib.pyplot as pyplot
+    figure = pyplot.gcf()
+    picture = io.BytesIO()
+    figure.savefig(picture, format='png', dpi=dpi or figure.dpi,
+                   bbox_inches='tight')
+    results.put([('png', picture.getvalue())])
 
 
 def saved(result, args, kwargs):

@@ -54,6 +54,10 @@ def data(value):
     return results.utf8(results.dumps({**split, 'shape': value.shape}))
 
 
+def shape(frame):
+    return results.utf8(results.dumps({'shape': frame.shape}))
+
+
 def cells(column):
     values = column.tolist()
     return values if is_plain(column) else list(map(cell, values))
@@ -108,5 +112,5 @@ def put_whole(name, frame, style):
     rows = frame.head(style.get('rows', ROWS))
     text = rows.to_html(**{key: style[key] for key in ('classes', 'border')
                            if key in style})
-    results.put([('html', results.utf8(text)), ('data', data(frame))],
-                name=name)
+    content = shape(frame) if style.get('data') == 'shape' else data(frame)
+    results.put([('html', results.utf8(text)), ('data', content)], name=name)

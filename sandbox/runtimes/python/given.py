@@ -1,8 +1,12 @@
 # Copyright (C) The codeexec authors.
 """What the job gives a program to begin with, beside its variables."""
 
-import re
 import sys
+from opcode import opmap
+from types import CodeType
+
+SET, READ = opmap['STORE_NAME'], opmap['LOAD_NAME']
+EXTENDED = opmap['EXTENDED_ARG']
 
 
 def tables(datasets):
@@ -18,15 +22,37 @@ def tables(datasets):
     return made
 
 
-def names(imports, source):
-    """{"np": "numpy", "Counter": "collections:Counter"}: modules that need no
-    import.  Of those only that the source speaks of, and that are there."""
-    found = {}
-    for name, target in imports.items():
-        if not re.search(rb'(?<![\w.])%s(?!\w)' % re.escape(name.encode()),
-                         source):
+def sets_first(code, name):
+    """Whether the program itself gives the name a value to begin with."""
+    index, argument = code.co_names.index(name), 0
+    pairs = iter(code.co_code)
+    for operation, byte in zip(pairs, pairs):
+        argument = argument << 8 | byte
+        if operation == EXTENDED:
             continue
-        module, _, attribute = target.partition(':')
+        if argument == index and operation in (SET, READ):
+            return operation == SET
+        argument = 0
+    return False
+
+
+def read_by(code, names):
+    """Which of these global names a program reads, as far as can be told."""
+    found, todo = set(), [code]
+    while todo:
+        part = todo.pop()
+        found.update(names & set(part.co_names))
+        todo += [item for item in part.co_consts if type(item) is CodeType]
+    return {name for name in found
+            if name not in code.co_names or not sets_first(code, name)}
+
+
+def names(imports, code):
+    """{"np": "numpy", "Counter": "collections:Counter"}: modules that need no
+    import.  Of those only that the program speaks of, and that are there."""
+    found = {}
+    for name in read_by(code, imports.keys()):
+        module, _, attribute = imports[name].partition(':')
         try:
             __import__(module)
             value = sys.modules[module]
@@ -34,3 +60,43 @@ def names(imports, source):
         except (ImportError, AttributeError):
             pass
     return found
+
+
+def read(name):
+    with open(name, encoding='utf-8', errors='replace', newline='') as file:
+        return file.read()
+
+
+def selected(contents):
+    return [{'name': name, 'path': name, 'content': text}
+            for name, text in contents.items()]
+
+
+def frames(contents):
+    """Those that are tables."""
+    import io
+    import pandas
+    readers = {'csv': pandas.read_csv, 'json': pandas.read_json}
+    made = {}
+    for name, text in contents.items():
+        reader = readers.get(name.rpartition('.')[2])
+        try:
+            if reader:
+                made[name] = reader(io.StringIO(text))
+        except Exception:
+            pass
+    return made
+
+
+FILES = {'selected_files': selected, '__datasets_content__': dict,
+         '__datasets_df__': frames}
+
+
+def files(placed, code):
+    """Files of the job under the names that a program of the executor's API
+    has for them."""
+    wanted = read_by(code, FILES.keys())
+    if not wanted:
+        return {}
+    contents = {name: read(name) for name in placed}
+    return {name: FILES[name](contents) for name in wanted}

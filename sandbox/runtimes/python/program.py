@@ -18,6 +18,14 @@ NOT_ASYNC = ('outside async function', "'await' outside function",
              'outside of an asynchronous function')
 
 
+def dedent(source):
+    """A program that is indented as a whole; the others are left as they are."""
+    if not source.lstrip(b'\r\n')[:1] in (b' ', b'\t'):
+        return source
+    import textwrap
+    return textwrap.dedent(source.decode('utf-8', 'replace')).encode()
+
+
 def ends_in_semicolon(source, last):
     lines = source.replace(b'\r\n', b'\n').replace(b'\r', b'\n').split(b'\n')
     line = lines[last.end_lineno - 1]

@@ -211,8 +211,10 @@ def begin(source, variables, arguments, environment, options):
     """The program's code and globals, and whether complete() is to be called;
     or the exit code if it is no program."""
     global main, text
-    text = source
     wishes = json.loads(options) if options not in (b'', b'{}') else None
+    if wishes and wishes.get('dedent'):
+        source = capture.program.dedent(source)
+    text = source
     linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
     sys.argv = [NAME] + split(arguments)
     os.environ.update(pair.split('=', 1) for pair in split(environment))
@@ -225,7 +227,7 @@ def begin(source, variables, arguments, environment, options):
             capture.start(wishes)
         program = capture.to_code(source)
         if wishes:
-            capture.furnish(main, source)
+            capture.furnish(main, program)
     except BaseException as error:
         return failed(error.with_traceback(None))
     return program, main.__dict__, bool(wishes)

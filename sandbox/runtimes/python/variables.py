@@ -106,11 +106,12 @@ def describe(value):
     return summary
 
 
-def summarise(variables):
+def summarise(variables, but):
     summary = {}
     for name, value in list(variables.items()):
         if not isinstance(name, str) or name[:1] in ('_', '<') \
-                or len(name) > LENGTH:
+                or len(name) > LENGTH \
+                or name in but and but[name] is value:
             continue
         if len(summary) == NAMES:
             break

@@ -1,0 +1,106 @@
+
+/*
+ * Copyright (C) The codeexec authors.
+ *
+ * The paths of the executor API.
+ */
+
+
+#include "ngx_http_codeexec_executor.h"
+
+
+static ngx_int_t ngx_http_codeexec_executor_about(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+static ngx_int_t ngx_http_codeexec_executor_health(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+static ngx_uint_t ngx_http_codeexec_executor_healthy(
+    ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_executor_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+
+static const ngx_http_codeexec_endpoint_t
+                                 ngx_http_codeexec_executor_endpoints[] = {
+
+    { ngx_string("execute"),
+      NGX_HTTP_POST,
+      ngx_http_codeexec_executor_decode,
+      ngx_http_codeexec_executor_status,
+      ngx_http_codeexec_executor_encode },
+
+    { ngx_string("templates"),
+      NGX_HTTP_GET,
+      ngx_http_codeexec_executor_templates,
+      NULL,
+      NULL },
+
+    { ngx_string("templates/"),
+      NGX_HTTP_GET,
+      ngx_http_codeexec_executor_template,
+      NULL,
+      NULL },
+
+    { ngx_string("health"),
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
+      ngx_http_codeexec_executor_health,
+      ngx_http_codeexec_executor_healthy,
+      ngx_http_codeexec_executor_state },
+
+    { ngx_string(""),
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
+      ngx_http_codeexec_executor_about,
+      NULL,
+      NULL },
+
+    { ngx_null_string, 0, NULL, NULL, NULL }
+};
+
+
+const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor = {
+    ngx_string("executor"),
+    ngx_http_codeexec_executor_endpoints,
+    ngx_http_codeexec_fastapi_error
+};
+
+
+static ngx_int_t
+ngx_http_codeexec_executor_about(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_str_set(&ctx->body, "{\"service\":\"Python Executor Service\","
+                            "\"status\":\"running\",\"version\":\"1.2.0\"}");
+
+    return NGX_DONE;
+}
+
+
+/* It is codeexecd that is healthy or not. */
+
+static ngx_int_t
+ngx_http_codeexec_executor_health(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body)
+{
+    ctx->job.query = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_codeexec_executor_healthy(ngx_http_codeexec_ctx_t *ctx)
+{
+    return NGX_HTTP_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_executor_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_str_set(&ctx->body, "{\"status\":\"healthy\",\"version\":\"1.2.0\","
+                            "\"available_libraries\":[\"numpy\",\"pandas\","
+                            "\"matplotlib\",\"plotly\",\"scikit-learn\","
+                            "\"seaborn\",\"scipy\"]}");
+
+    return NGX_OK;
+}
