@@ -23,6 +23,7 @@ static void ngx_http_codeexec_get_path(ngx_http_request_t *r,
 
 static const ngx_http_codeexec_dialect_t  *ngx_http_codeexec_dialects[] = {
     &ngx_http_codeexec_native,
+    &ngx_http_codeexec_engine,
     &ngx_http_codeexec_executor,
     &ngx_http_codeexec_render,
     NULL

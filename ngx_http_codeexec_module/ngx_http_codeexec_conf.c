@@ -67,6 +67,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
      *     conf->pass_values = NULL;
      *     conf->images = { 0, NULL };
      *     conf->image_names = NULL;
+     *     conf->rules = { 0, NULL };
      *     conf->image = { 0 };
      *     conf->dialect = NULL;
      *     conf->endpoint = NULL;
@@ -97,6 +98,11 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->zone = NGX_CONF_UNSET_PTR;
 
     conf->keys = NGX_CONF_UNSET_PTR;
+
+    conf->deny = NGX_CONF_UNSET_PTR;
+    conf->deny_imports = NGX_CONF_UNSET_PTR;
+    conf->allow_imports = NGX_CONF_UNSET_PTR;
+    conf->deny_calls = NGX_CONF_UNSET_PTR;
 
     ngx_http_codeexec_init_image_conf(&conf->image);
 
@@ -152,6 +158,10 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_http_codeexec_merge_handler(cf, prev, conf);
     ngx_http_codeexec_merge_upstream(cf, prev, conf);
+
+    if (ngx_http_codeexec_merge_policy(cf, prev, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
 
     if (ngx_http_codeexec_merge_image_conf(cf, &prev->image, &conf->image)
         != NGX_CONF_OK)

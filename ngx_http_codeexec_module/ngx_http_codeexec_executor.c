@@ -28,6 +28,12 @@ static const ngx_http_codeexec_endpoint_t
       ngx_http_codeexec_executor_status,
       ngx_http_codeexec_executor_encode },
 
+    { ngx_string("validate"),
+      NGX_HTTP_POST,
+      ngx_http_codeexec_executor_check,
+      ngx_http_codeexec_executor_status,
+      ngx_http_codeexec_executor_encode_check },
+
     { ngx_string("templates"),
       NGX_HTTP_GET,
       ngx_http_codeexec_executor_templates,

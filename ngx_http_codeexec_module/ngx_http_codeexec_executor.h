@@ -19,9 +19,18 @@ ngx_int_t ngx_http_codeexec_executor_decode(ngx_http_request_t *r,
 ngx_uint_t ngx_http_codeexec_executor_status(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_executor_encode(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
-/* The answer to a program that is not run at all. */
+
+/* A job of which the program is not to be run. */
+ngx_int_t ngx_http_codeexec_executor_check(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_executor_encode_check(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+/* The answer to a program that was not run: for that, or as ctx->rejection
+   says. */
 ngx_int_t ngx_http_codeexec_executor_decline(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *message);
+ngx_int_t ngx_http_codeexec_executor_reject(ngx_http_codeexec_ctx_t *ctx);
 
 ngx_int_t ngx_http_codeexec_executor_templates(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);

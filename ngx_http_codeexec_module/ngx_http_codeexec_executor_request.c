@@ -80,6 +80,7 @@ ngx_http_codeexec_executor_decode(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body)
 {
     ngx_int_t                            rc;
+    ngx_str_t                           *message;
     ngx_http_codeexec_executor_input_t   input;
 
     rc = ngx_http_codeexec_fastapi_body(r, ctx, body);
@@ -94,14 +95,18 @@ ngx_http_codeexec_executor_decode(ngx_http_request_t *r,
         return rc;
     }
 
+    message = NULL;
+
     if (ngx_http_codeexec_executor_is_blank(&input.code)) {
-        return ngx_http_codeexec_executor_decline(ctx,
-                                          &ngx_http_codeexec_executor_blank);
+        message = &ngx_http_codeexec_executor_blank;
+
+    } else if (ngx_http_codeexec_executor_is_long(&input.code)) {
+        message = &ngx_http_codeexec_executor_long;
     }
 
-    if (ngx_http_codeexec_executor_is_long(&input.code)) {
-        return ngx_http_codeexec_executor_decline(ctx,
-                                          &ngx_http_codeexec_executor_long);
+    if (message) {
+        return ngx_http_codeexec_executor_decline(ctx, message) == NGX_OK
+               ? NGX_DONE : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_codeexec_executor_job(r, ctx, &input);
@@ -314,6 +319,7 @@ ngx_http_codeexec_executor_job(ngx_http_request_t *r,
     job->options = ngx_http_codeexec_executor_options;
     job->results = 1;
     job->return_variables = 1;
+    job->syntax = 1;
     job->inline_only = 1;
 
     ngx_str_null(&id);

@@ -62,6 +62,10 @@ ngx_http_codeexec_executor_encode(ngx_http_request_t *r,
 {
     ngx_http_codeexec_writer_t  w;
 
+    if (ctx->rejection) {
+        return ngx_http_codeexec_executor_reject(ctx);
+    }
+
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_BUSY:
@@ -422,39 +426,4 @@ ngx_http_codeexec_executor_form(ngx_http_codeexec_shown_t *shown,
     }
 
     return NULL;
-}
-
-
-ngx_int_t
-ngx_http_codeexec_executor_decline(ngx_http_codeexec_ctx_t *ctx,
-    ngx_str_t *message)
-{
-    ngx_uint_t                  i;
-    ngx_http_codeexec_writer_t  w;
-
-    ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
-
-    for (i = 0; i < 2; i++) {
-
-        ngx_http_codeexec_put_text(&w, "{\"status\":\"error\","
-                                       "\"execution_time\":0,\"output\":"
-                                       "{\"stdout\":\"\",\"stderr\":");
-        ngx_http_codeexec_put_string(&w, message);
-        ngx_http_codeexec_put_text(&w, ",\"charts\":[],\"dataframes\":[],"
-                                       "\"variables\":{}},\"error\":");
-        ngx_http_codeexec_put_string(&w, message);
-        ngx_http_codeexec_put_text(&w, "}");
-
-        if (i == 0) {
-            ctx->body.len = w.len;
-            ctx->body.data = ngx_pnalloc(ctx->request->pool, w.len);
-            if (ctx->body.data == NULL) {
-                return NGX_HTTP_INTERNAL_SERVER_ERROR;
-            }
-
-            w.pos = ctx->body.data;
-        }
-    }
-
-    return NGX_DONE;
 }

@@ -11,6 +11,8 @@ static void ngx_http_codeexec_read_handler(ngx_http_request_t *r);
 static void ngx_http_codeexec_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_codeexec_read_body(ngx_http_request_t *r,
     ngx_str_t *body);
+static ngx_int_t ngx_http_codeexec_look(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
 static void ngx_http_codeexec_cleanup(void *data);
 
 
@@ -126,6 +128,10 @@ ngx_http_codeexec_body_handler(ngx_http_request_t *r)
     json_decref(ctx->json);
     ctx->json = NULL;
 
+    if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_look(r, ctx);
+    }
+
     if (rc == NGX_DONE) {
         ngx_http_finalize_request(r, ngx_http_codeexec_send_local(r, ctx));
         return;
@@ -149,6 +155,53 @@ ngx_http_codeexec_body_handler(ngx_http_request_t *r)
     }
 
     ngx_http_upstream_init(r);
+}
+
+
+/* What is refused here is answered as if the runtime had refused it. */
+
+static ngx_int_t
+ngx_http_codeexec_look(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    if (ctx->job.query || ctx->job.stop) {
+        return NGX_OK;
+    }
+
+    if (lcf->deny) {
+
+        if (ngx_http_codeexec_screen(r, ctx, lcf->deny) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (ctx->rejection) {
+            ngx_http_codeexec_sort_complaints(ctx->rejection);
+        }
+    }
+
+    if (ctx->rejection == NULL && ctx->job.deny
+        && ngx_http_codeexec_screen(r, ctx, ctx->job.deny) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->rejection == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "codeexec refused the code: %V",
+                  &ctx->rejection->lines[0].message);
+
+    ctx->outcome = NGX_HTTP_CODEEXEC_ERROR;
+    ctx->result.exit_code = 1;
+    ctx->status = ctx->endpoint->status(ctx);
+
+    return ctx->endpoint->encode(r, ctx) == NGX_OK
+           ? NGX_DONE : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 

@@ -174,8 +174,12 @@ typedef struct {
     ngx_flag_t                results;             /* a client may ask for */
     ngx_flag_t                files;
 
-    ngx_str_t                 rules;               /* JSON members of "screen"
-                                                      in JOB, or empty */
+    ngx_array_t              *deny;                /* patterns, or NULL */
+    ngx_array_t              *deny_imports;        /* of names; or NULL */
+    ngx_array_t              *allow_imports;       /* NULL: all are */
+    ngx_array_t              *deny_calls;
+    ngx_str_t                 rules;               /* these as JSON members of
+                                                      "screen", or empty */
 
     ngx_http_codeexec_image_conf_t  image;
 
@@ -217,6 +221,7 @@ typedef struct {
     ngx_str_t                 rules;               /* of the API, beside those
                                                       of the location: JSON
                                                       members of "screen" */
+    ngx_array_t              *deny;                /* the same, of patterns */
     ngx_http_codeexec_file_t *files;               /* to be placed */
     ngx_uint_t                nfiles;
     ngx_msec_t                timeout;
@@ -542,6 +547,19 @@ ngx_int_t ngx_http_codeexec_send_body(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_answer_json(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json, size_t flags);
 
+/* Adds names of modules, sorted, each once; they point into the code. */
+ngx_int_t ngx_http_codeexec_imports(ngx_str_t *code, ngx_array_t *names);
+
+ngx_uint_t ngx_http_codeexec_engine_result_status(
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_engine_encode(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Says whether it was, by ctx->status. */
+ngx_int_t ngx_http_codeexec_engine_stopped(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_engine_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+
 /* Endpoints whose answer is made of the state of codeexecd. */
 ngx_int_t ngx_http_codeexec_decode_state(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
@@ -735,6 +753,15 @@ ngx_int_t ngx_http_codeexec_take_reject(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_take_stopped(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 
+/* What programs can import, as codeexecd tells it. */
+ngx_int_t ngx_http_codeexec_decode_packages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_encode_packages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Those of a language: names and versions; NULL if there is no list. */
+json_t *ngx_http_codeexec_packages(ngx_http_codeexec_ctx_t *ctx,
+    const char *language);
+
 ngx_uint_t ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
@@ -750,6 +777,18 @@ void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
 /* The results of a run are taken apart; NGX_ERROR if memory is short. */
 ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+
+char *ngx_http_codeexec_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_codeexec_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_codeexec_merge_policy(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
+ngx_int_t ngx_http_codeexec_add_pattern(ngx_conf_t *cf, ngx_array_t *patterns,
+    ngx_str_t *text, ngx_str_t *message, uint32_t options);
+/* Sets ctx->rejection if the code matches any, by pattern and position. */
+ngx_int_t ngx_http_codeexec_screen(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_array_t *patterns);
+void ngx_http_codeexec_sort_complaints(
+    ngx_http_codeexec_rejection_t *rejection);
 
 /*
  * Sets ctx->rejection to what the claim says; NGX_DECLINED if that makes no
@@ -822,6 +861,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_engine;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
 extern ngx_str_t                          ngx_http_codeexec_busy;

@@ -136,6 +136,10 @@ ngx_http_codeexec_render_about(ngx_http_request_t *r,
 static ngx_uint_t
 ngx_http_codeexec_render_status(ngx_http_codeexec_ctx_t *ctx)
 {
+    if (ctx->rejection && !ctx->rejection->syntax) {
+        return ngx_http_codeexec_result_status(ctx);
+    }
+
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_OK:
@@ -155,7 +159,15 @@ static ngx_int_t
 ngx_http_codeexec_render_encode(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
+    ngx_str_t                  text;
     ngx_http_codeexec_form_t  *form;
+
+    if (ctx->rejection && !ctx->rejection->syntax) {
+        text = ngx_http_codeexec_rejection_text(r, ctx->rejection);
+
+        return text.data ? ngx_http_codeexec_render_error(r, ctx, &text)
+                         : NGX_ERROR;
+    }
 
     switch (ctx->outcome) {
 

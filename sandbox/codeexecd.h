@@ -50,6 +50,7 @@
 #define CGROUPS_MAX     8    /* hierarchies that a run joins */
 
 struct cfg_t;
+struct json_t;
 struct slot;
 
 
@@ -121,6 +122,7 @@ struct runtime_config {
 	char                *name;
 	const struct kind   *kind;
 	char                *interpreter;
+	char                *packages;   /* directory of versions, or NULL */
 	struct tier_config   tier[TIERS_MAX];
 	unsigned             tiers;
 };
@@ -383,6 +385,7 @@ struct tier {
 	unsigned                   number;
 	bool                       proven;   /* one has forked */
 	bool                       stale;    /* has an older one's parked */
+	struct json_t             *packages; /* of the warm one, or NULL */
 };
 
 struct runtime {
@@ -407,6 +410,11 @@ extern struct runtime  runtimes[RUNTIMES_MAX];
 void             tier_init(struct tier *tier);
 void             tier_start(struct tier *tier);
 void             tier_stop(struct tier *tier);
+
+/* What a zygote finds when it starts may have changed: there is another one
+ * soon, and until then the one that is warm. */
+void             tier_reload(struct tier *tier);
+bool             tier_is_starting(const struct tier *tier);
 void             zygote_used(struct zygote *z);    /* it forks once more */
 
 /* A slot of the tier is PARKED now: it may replace one that is stale. */
@@ -421,6 +429,7 @@ int              builder_maps(struct runtime *rt);
 uint32_t         runtime_uid(unsigned number);
 
 void             runtimes_start(void);
+void             runtimes_reload(void);      /* new zygotes for all tiers */
 void             runtimes_stop(void);        /* kills all, waits for it */
 
 /* tier.c: the one whose words the program contains; the first one if none. */
@@ -689,6 +698,18 @@ void  clients_stop(void);          /* closes all, and so kills their runs */
 /* versions.c */
 void   versions_ask(void);                       /* when all is ready */
 char  *version_text(const char *text, size_t size);  /* a printable copy */
+
+/* packages.c: what a warm zygote says that programs can import */
+
+/* Reads it from the file, and closes that; keeps what it had if it is no such
+ * text.  The zygote imports what is not ours. */
+void      packages_take(struct tier *tier, int fd);
+
+/* The version of the directory of packages that it has; 0: none. */
+unsigned  packages_version(const struct tier *tier);
+
+/* Appends a member of STATE. */
+void      packages_print(struct evbuffer *out);
 
 /* state.c */
 void  client_state(struct client *c);

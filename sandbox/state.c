@@ -124,10 +124,14 @@ print_runtimes(char *text, size_t size)
 
 			used += (size_t) snprintf(text + used, size - used,
 			    "%s{\"name\":\"%.32s\",\"warm\":%s,"
-			    "\"parked\":%u,\"queued\":%u,\"zygotes\":%u}",
+			    "\"parked\":%u,\"queued\":%u,\"zygotes\":%u,"
+			    "\"starting\":%s,\"stale\":%s,\"packages\":%u}",
 			    k > 0 ? "," : "", tier->config->name,
 			    tier->warm ? "true" : "false", tier->parked,
-			    tier->queued, tier->started);
+			    tier->queued, tier->started,
+			    tier_is_starting(tier) ? "true" : "false",
+			    tier->stale ? "true" : "false",
+			    packages_version(tier));
 		}
 
 		used += (size_t) snprintf(text + used, size - used, "]}");
@@ -140,8 +144,9 @@ print_runtimes(char *text, size_t size)
 void
 client_state(struct client *c)
 {
-	char    text[65536];
-	size_t  used;
+	char              text[65536];
+	size_t            used;
+	struct evbuffer  *all;
 
 	text[0] = '{';
 	used = 1;
@@ -150,8 +155,17 @@ client_state(struct client *c)
 	used += print_runtimes(text + used, sizeof(text) - used);
 	used += print_languages(text + used, sizeof(text) - used);
 	used += print_layers(text + used, sizeof(text) - used);
-	used += (size_t) snprintf(text + used, sizeof(text) - used, "}");
 
-	frame_add(c->out, WIRE_STATE, text, used);
+	all = evbuffer_new();
+
+	if (all == NULL || evbuffer_add(all, text, used) != 0) {
+		fatal("out of memory");
+	}
+
+	packages_print(all);
+	(void) evbuffer_add(all, "}", 1);
+
+	frame_move(c->out, WIRE_STATE, all);
+	evbuffer_free(all);
 	client_done(c);
 }

@@ -46,6 +46,11 @@ my @settings = (
 	'codeexec_detail on',
 	'codeexec_zone off',
 	'codeexec_zone runs:64k',
+	'codeexec_deny ^import "no imports"',
+	"codeexec_deny 'rm\\s+-rf'",
+	'codeexec_deny_import os http.client _x2',
+	'codeexec_allow_import math numpy.linalg',
+	'codeexec_deny_call eval os.system',
 	'codeexec_store off',
 	'codeexec_store_fallback inline',
 	'codeexec_store_fallback 503',
@@ -127,6 +132,33 @@ bad('codeexec_pass in server', '"codeexec_pass" directive is not allowed here',
 	'', $pass, '');
 bad('setting in if', '"codeexec_timeout" directive is not allowed here', '',
 	'', "if (\$arg_a) { codeexec_timeout 1s; }");
+
+good("$_ and again", '', '', "$pass $_; $_;") for 'codeexec_deny x',
+	map { "codeexec_$_ x" } qw/deny_import allow_import deny_call/;
+good('nothing forbidden', '', '', "$pass codeexec_deny off; "
+	. 'codeexec_deny_import off; codeexec_deny_call off;');
+good('nothing allowed', '', '', "$pass codeexec_allow_import none;");
+good('a directive that looks like the end', '', '',
+	"$pass codeexec_deny off x;");
+bad('a bad pattern', 'pcre2_compile() failed: missing closing parenthesis '
+	. 'in "(x" at "" in', '', '', "$pass codeexec_deny '(x';");
+
+for my $both ('deny off; codeexec_deny x', 'deny x; codeexec_deny off',
+	'deny_import off; codeexec_deny_import x',
+	'deny_import x; codeexec_deny_import off',
+	'deny_call off; codeexec_deny_call off',
+	'allow_import none; codeexec_allow_import x')
+{
+	my ($name) = split ' ', $both;
+	bad($both, qq("codeexec_$name" directive is duplicate), '', '',
+		"$pass codeexec_$both;");
+}
+
+bad("a name \"$_\"", qq(invalid name "$_"), '', '',
+	qq($pass codeexec_deny_import os "$_";)) for '', '.os', 'os.', 'a..b',
+	'2x', 'a.2', 'a-b', 'a b', "\xff", 'os,sys';
+bad('off beside a name', 'invalid name "a-b"', '', '',
+	"$pass codeexec_deny_call off a-b;");
 
 my $pool = 'codeexec_pg pool { conninfo ""; }';
 my $image = 'codeexec_image pool;';
@@ -225,7 +257,8 @@ bad('codeexec_zone of somebody else', 'the shared memory zone "a" is already '
 	'limit_conn_zone $host zone=a:64k; codeexec_zone a:64k;', '', $pass);
 
 for my $setting (@settings) {
-	next if $setting =~ / off$|error timeout|images|next_upstream |types/;
+	next if $setting =~ / off$|error timeout|images|next_upstream |types
+		|_(?:deny|allow)/x;
 	my ($name) = split ' ', $setting;
 	bad("$name twice", qq{"$name" directive is duplicate}, '', '',
 		"$pass $setting; $setting;");

@@ -6,6 +6,7 @@
 
 use v5.36;
 
+use Digest::SHA qw/sha256_hex/;
 use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw/sleep time/;
@@ -17,6 +18,13 @@ use Test::Codeexec::Process;
 use Test::FakeSandbox;
 
 my $t = Test::Codeexec->new;
+
+my %key = map { $_ => "cx_$_-" . 'k' x 40 } qw/alice bob root few/;
+my %option = (root => ' admin', few => ' concurrency=3');
+
+$t->write_file('keys', join '', map {
+	"$_ " . sha256_hex($key{$_}) . ($option{$_} // '') . "\n"
+} sort keys %key);
 
 sub configure ($size = '1m') {
 	$t->write_conf(<<~'EOC' =~ s/SIZE/$size/r, main => 'worker_processes 2;');
@@ -43,6 +51,7 @@ sub configure ($size = '1m') {
 		        codeexec_connect_timeout 10s;
 		    }
 		    location /tiny/ { codeexec_zone tiny:32k; codeexec_pass sandbox; }
+		    location /keys/ { codeexec_key_file keys; codeexec_pass sandbox; }
 		    location /none/ { codeexec_zone off; codeexec_pass sandbox; }
 		    location /variable/ {
 		        set $name sandbox;
@@ -294,6 +303,66 @@ my $r = $t->read_response($s, timeout => 20);
 answer_is($r, 200, $unsent, 'answered without having been sent');
 is($fake->runs, 0, 'to anybody');
 empty('nothing is left');
+
+# With keys, what one has begun is nobody else's.
+
+sub ask ($who, $method, $path, %arg) {
+	return $t->http($t->request($method => "/keys/$path", %arg,
+		headers => ["X-API-Key: $key{$who}"]));
+}
+
+sub begin_as ($who, $id) {
+	my $before = $fake->runs;
+	my $s = $t->connect;
+	write_all($s, $t->request(POST => '/keys/runcode', keepalive => 1,
+		headers => ["X-API-Key: $key{$who}"],
+		body => qq({"code":"wait","execution_id":"$id"})));
+	wait_until(3, sub { $fake->runs > $before }) or die 'it does not begin';
+	return $s;
+}
+
+sub ids_of ($who) {
+	my $status = ask($who, GET => 'status')->json;
+	return join ' ', $status->{running},
+		map { "$_->{key}:$_->{id}" } @{ $status->{executions} };
+}
+
+$s = begin_as(alice => 'job');
+is(ids_of('alice'), '1 alice:job', 'its owner sees it');
+is(ids_of('bob'), '0', 'another key does not');
+is(ids(), '', 'nor does who has none');
+is(ids_of('root'), '1 alice:job', 'but an admin');
+error_is(ask(bob => POST => 'stop/job'), 404, 'No such execution',
+	'another key does not stop it');
+error_is(stop('job'), 404, 'No such execution', 'nor does who has none');
+my $of_bob = begin_as(bob => 'job');
+is(ids_of('root'), '2 alice:job bob:job', 'ids are of their keys');
+answer_is(ask(bob => POST => 'stop/job'), 200, stopped('job'), 'one stops its own');
+answer_is($t->read_response($of_bob), 200, $stopped, 'its own');
+is(ids_of('alice'), '1 alice:job', 'and no other');
+my $of_root = begin_as(root => 'job');
+answer_is(ask(root => POST => 'stop/job'), 200, stopped('job'),
+	'an admin its own first');
+answer_is($t->read_response($of_root), 200, $stopped, 'its own');
+answer_is(ask(root => POST => 'stop/job'), 200, stopped('job'), 'and any other');
+answer_is($t->read_response($s), 200, $stopped, 'that of another key');
+
+# So many at once
+
+@s = map { begin_as(few => "few$_") } 1 .. 3;
+for (1 .. 4) {
+	my $r = ask(few => POST => 'runcode', body => '{"code":"x"}');
+	error_is($r, 429, 'Too many executions with this key', 'more than it may have');
+	ok($r->header('Retry-After'), 'Retry-After');
+}
+is(ask(alice => POST => 'runcode', body => '{"code":"x"}')->status, 200,
+	'another one may');
+ask(few => POST => 'stop/few2');
+is($t->read_response($s[1])->status, 200, 'one is stopped');
+is(ask(few => POST => 'runcode', body => '{"code":"x"}')->status, 200,
+	'then there is room');
+ask(few => POST => "stop/few$_") for 1, 3;
+is($t->read_response($s[$_])->status, 200, 'stopped') for 0, 2;
 
 # A full zone
 
