@@ -98,6 +98,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->zone = NGX_CONF_UNSET_PTR;
 
     conf->keys = NGX_CONF_UNSET_PTR;
+    conf->cors = NGX_CONF_UNSET_PTR;
 
     conf->deny = NGX_CONF_UNSET_PTR;
     conf->deny_imports = NGX_CONF_UNSET_PTR;
@@ -136,6 +137,7 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->zone, prev->zone, NULL);
 
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
+    ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
 
     if (conf->images.data == NULL) {
         conf->images = prev->images;

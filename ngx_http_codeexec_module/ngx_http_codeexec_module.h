@@ -184,6 +184,8 @@ typedef struct {
     ngx_http_codeexec_image_conf_t  image;
 
     ngx_shm_zone_t           *zone;                /* NULL: off */
+    ngx_array_t              *cors;                /* of origins, "*" alone;
+                                                      NULL: off */
 
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */
@@ -849,6 +851,16 @@ ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
 /* In place of any other, and so that "expires" finds it. */
 ngx_int_t ngx_http_codeexec_set_cache_control(ngx_http_request_t *r,
     const char *value);
+
+/* The first of that name, in any case. */
+ngx_table_elt_t *ngx_http_codeexec_find_header(ngx_http_request_t *r,
+    const char *name);
+ngx_table_elt_t *ngx_http_codeexec_find_header_in(ngx_list_t *headers,
+    const char *name);
+
+char *ngx_http_codeexec_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_codeexec_cors_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_codeexec_cors_headers_out(ngx_http_request_t *r);
 
 /* Of the request's body, as it says. */
 ngx_uint_t ngx_http_codeexec_is_json_type(ngx_http_request_t *r);
