@@ -10,11 +10,6 @@
 
 #include "ngx_http_codeexec_module.h"
 
-#if !(NGX_PCRE2)
-#error the codeexec module requires nginx with PCRE2
-#endif
-
-
 /* Steps of all patterns together; one takes up to 100 ns. */
 #define NGX_HTTP_CODEEXEC_MIN_STEPS      500000
 #define NGX_HTTP_CODEEXEC_CHAR_STEPS     4
@@ -28,12 +23,6 @@
 #define NGX_HTTP_CODEEXEC_MATCH_HEAP     16384
 
 #define NGX_HTTP_CODEEXEC_MAX_EXCERPT    60
-
-
-typedef struct {
-    pcre2_code               *code;
-    ngx_str_t                 message;             /* empty: what matches */
-} ngx_http_codeexec_pattern_t;
 
 
 typedef struct {

@@ -149,14 +149,18 @@ def complete(outcome, namespace):
 
 
 def call_main(namespace):
+    main = options['main']
     try:
         function = namespace['main']
     except KeyError:
+        if main.get('style') == 'ragflow':
+            raise ImportError("cannot import name 'main' from 'main' (%s)"
+                              % namespace.get('__file__')) from None
         raise NameError("name 'main' is not defined") from None
-    value = function(**(options['main'].get('arguments') or {}))
+    value = function(**(main.get('arguments') or {}))
     if hasattr(value, '__await__'):
         value = run(value)
-    if not options['main'].get('print'):
+    if not main.get('print'):
         results.put_final('@return', results.dumps(value))
     elif value is not None:
         print(value)
