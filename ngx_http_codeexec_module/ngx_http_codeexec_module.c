@@ -398,8 +398,8 @@ ngx_http_codeexec_postconfiguration(ngx_conf_t *cf)
 {
     ngx_http_codeexec_error_filter_init();
 
-    if (ngx_http_codeexec_cors_init(cf) != NGX_OK
-        || ngx_http_codeexec_key_init(cf) != NGX_OK)
+    if (ngx_http_codeexec_key_init(cf) != NGX_OK
+        || ngx_http_codeexec_cors_init(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }

@@ -35,13 +35,13 @@ static const ngx_http_codeexec_endpoint_t
       ngx_http_codeexec_ragflow_encode },
 
     { ngx_string("healthz"),
-      NGX_HTTP_GET,
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_ragflow_health,
       NULL,
       NULL },
 
     { ngx_string(""),
-      NGX_HTTP_GET,
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_ragflow_health,
       NULL,
       NULL },
