@@ -98,6 +98,17 @@ class Follower:
         return done
 
 
+def tell(paths, directory):
+    """That things are as they were; each that can be told."""
+    for path in paths:
+        try:
+            said = state(path)
+            if said and tiers(said, directory):
+                hang_up(said)
+        except (Failure, OSError) as error:
+            say('%s: %s' % (path, error))
+
+
 def follow(paths, directory, number, timeout):
     """Until all that have it in use; fails if one can't."""
     followers = [Follower(path, directory, number) for path in paths]
