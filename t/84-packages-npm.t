@@ -72,14 +72,14 @@ is(node("const { execFileSync } = require('child_process');\nprocess.stdout"
 is(node('console.log(require.resolve("left"))'),
 	"/opt/packages/1/node_modules/left/index.js\n", 'where it is');
 my $listed = $t->http_get('/packages')->json->{nodejs};
-is("@{$listed->{packages}}{qw{left \@x/right}}", '1.0.0 1.2.0', 'listed');
+is(join(' ', @{ $listed->{packages} }{qw{left @x/right}}), '1.0.0 1.2.0',
+	'listed');
 like($listed->{version}, qr/^\d+\.\d+\.\d+$/, 'with a version of Node.js');
 $t->packages_ok(qr/^\@x\/right 1\.2\.0 \(needed by others\)\nleft 1\.0\.0$/m,
 	list => '-l', 'nodejs');
 $t->packages_ok(qr/as in its manifest/, verify => '-l', 'nodejs');
 
 $t->packages_ok(qr/\+ module 1\.0\.0/, add('module'));
-is(node("import { v } from 'module/';\n") =~ /error/ ? 1 : 0, 1, '(a name of node)');
 is(node("import('/home/node_modules/module/index.mjs').then((m) => "
 	. 'console.log(m.v))'), "esm\n", 'an ES module');
 is(node('console.log(require("left").v)'), "1.0.0\n", 'the other has stayed');
@@ -96,7 +96,7 @@ $t->packages_fail($_->[1], add($_->[0])) for
 	['left@7' => qr/No matching version/],
 	['git+https://example.org/x' => qr/not understood/],
 	['file:/etc' => qr/not understood/], ['../x' => qr/not understood/];
-$t->packages('add', '-l', 'nodejs', 'climbs');
+$t->packages_ok(qr/is in use/, add('climbs'));
 is(join(' ', grep { -e } "$dir/climbed", "$dir/packages/climbed",
 	"$top/climbed", "$dir/packages/.work"), '', 'no file is anywhere else');
 
@@ -107,11 +107,8 @@ sub allow (@lines) {
 	$t->configure(npm_allow => "$dir/allow");
 }
 
-$t->packages_ok(qr/is in use/, remove => '-l', 'nodejs', split / /,
-	$t->packages('list', '-l', 'nodejs') =~ /climbs/ ? 'climbs' : 'scripts');
-$t->packages_ok(qr/- module 1\.0\.0/, remove => '-l', 'nodejs', 'module');
-$t->packages('remove', '-l', 'nodejs', 'climbs', 'scripts');
-$t->packages('remove', '-l', 'nodejs', 'scripts');
+$t->packages_ok(qr/- module 1\.0\.0/, remove => '-l', 'nodejs',
+	qw/module climbs scripts/);
 allow('left@1.0.0');
 $t->packages_fail(qr/"\@x\/right" is not in/, add('left'));
 allow('left@1.0.0', '@x/right', 'other@1.0.0 sha512-' . 'A' x 86 . '==');
