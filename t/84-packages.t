@@ -271,7 +271,7 @@ ok(wait_until(10, sub { $t->state->{runtimes}[0]{tiers}[0]{packages} == 6 }),
 is($t->http_head('/packages')->status, 200, 'HEAD');
 error_is($t->http_post('/packages', ''), 405, 'Method Not Allowed', 'POST');
 $t->stop_daemon;
-$t->expect_alert(qr/connect\(\) to unix:.* failed/);
+$t->expect_log(qr/connect\(\) to unix:.* failed/);
 error_is($t->http_get('/packages'), 502, 'Bad Gateway', 'nobody to ask');
 $t->packages_ok(qr/no codeexecd at .*\nversion 7 is the current one/s,
 	add => 'breaks');
