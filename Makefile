@@ -15,11 +15,13 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
+# (npm that comes with another package of Node.js excludes Debian's.)
+NPM_DEPS   := $(if $(and $(wildcard /usr/bin/node),$(if $(wildcard /usr/bin/npm),,1)),npm)
 TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap g++ ruby lua5.4 php-cli esbuild \
               golang-go sqlite3 \
               python3-scipy python3-sympy python3-sklearn python3-statsmodels python3-networkx \
               python3-seaborn python3-plotly python3-pil python3-lxml python3-openpyxl \
-              python3-requests
+              python3-requests python3-pip $(NPM_DEPS)
 VM_DEPS    := qemu-system-x86 busybox-static cpio
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
@@ -377,6 +379,11 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	install -m 644 sandbox/rootfs/*.py $(DESTDIR)$(LIBDIR)/rootfs
 	install -m 755 sandbox/rootfs/codeexec-rootfs $(DESTDIR)$(LIBDIR)/rootfs
 	ln -sfn $(LIBDIR)/rootfs/codeexec-rootfs $(DESTDIR)$(SBINDIR)
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR)/packages sandbox/packages/*.py
+	install -m 755 sandbox/packages/codeexec-packages $(DESTDIR)$(LIBDIR)/packages
+	ln -sfn $(LIBDIR)/packages/codeexec-packages $(DESTDIR)$(SBINDIR)
+	[ -e $(DESTDIR)$(CONFDIR)/packages.conf ] || \
+	    install -m 600 conf/packages.conf $(DESTDIR)$(CONFDIR)
 	[ -e $(DESTDIR)$(CONFDIR)/rootfs.conf ] || \
 	    install -m 644 conf/rootfs.conf $(DESTDIR)$(CONFDIR)
 	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install
