@@ -31,7 +31,7 @@ sub run_job ($code, %arg) {
 
 # Which tier.  Asking must not name what is asked for.
 
-my $ask = "import sys\nprint('num' + 'py' in sys.modules)\n";
+my $ask = "import sys\nprint('matplot' + 'lib' in sys.modules)\n";
 
 sub tier_is ($want, $name, $more = '', %arg) {
 	my $a = run_job("$ask$more", %arg);
