@@ -319,7 +319,7 @@ for my $n (0 .. $#apis) {
 # The same slow body in HTTP/2, where the connection goes on.  What comes of it
 # in the end is not taken for a request.
 
-sub frame ($type, $flags, $stream, $payload = '') {
+sub h2_frame ($type, $flags, $stream, $payload = '') {
 	return substr(pack('N', length $payload), 1)
 		. pack('CCN', $type, $flags, $stream) . $payload;
 }
@@ -342,13 +342,13 @@ sub read_until ($s, $got, $pattern) {
 	});
 }
 
-write_all($s, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0)
-	. frame(1, 4, 1, fields(%fields, ':method' => 'POST',
+write_all($s, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . h2_frame(4, 0, 0)
+	. h2_frame(1, 4, 1, fields(%fields, ':method' => 'POST',
 		':path' => '/runcode', 'content-length' => 12))
-	. frame(0, 0, 1, '{"code"'));
+	. h2_frame(0, 0, 1, '{"code"'));
 ok(read_until($s, \$got, qr/Request Timeout/), 'HTTP/2: a slow body');
-write_all($s, frame(0, 1, 1, ':"x"}')
-	. frame(1, 5, 3, fields(%fields, ':method' => 'GET',
+write_all($s, h2_frame(0, 1, 1, ':"x"}')
+	. h2_frame(1, 5, 3, fields(%fields, ':method' => 'GET',
 		':path' => '/healthz')));
 ok(read_until($s, \$got, qr/"status":"ok"/), 'HTTP/2: another request');
 is($t->{fake}{codeexec}->runs, $runs, 'HTTP/2: nothing was run');
