@@ -96,10 +96,10 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->detail = NGX_CONF_UNSET;
     conf->results = NGX_CONF_UNSET;
     conf->files = NGX_CONF_UNSET;
+    conf->cors = NGX_CONF_UNSET_PTR;
     conf->zone = NGX_CONF_UNSET_PTR;
 
     conf->keys = NGX_CONF_UNSET_PTR;
-    conf->cors = NGX_CONF_UNSET_PTR;
 
     conf->deny = NGX_CONF_UNSET_PTR;
     conf->deny_imports = NGX_CONF_UNSET_PTR;
@@ -135,10 +135,10 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->detail, prev->detail, 0);
     ngx_conf_merge_value(conf->results, prev->results, 1);
     ngx_conf_merge_value(conf->files, prev->files, 1);
+    ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
     ngx_conf_merge_ptr_value(conf->zone, prev->zone, NULL);
 
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
-    ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
 
     if (conf->images.data == NULL) {
         conf->images = prev->images;

@@ -32,6 +32,10 @@ typedef struct {
     size_t                    pos;                 /* of the last one */
     ngx_array_t              *complaints;
 
+    size_t                    counted;             /* bytes of lines */
+    ngx_int_t                 line;
+    uint32_t                  options;
+
     pcre2_match_context      *context;
     pcre2_match_data         *match;
 } ngx_http_codeexec_search_t;
@@ -253,10 +257,17 @@ ngx_http_codeexec_search_one(ngx_http_codeexec_search_t *s,
 
     match = pcre2_get_ovector_pointer(s->match);
 
+    s->counted = 0;
+    s->line = 1;
+
     for (at = 0; at <= s->text->len; /* void */ ) {
 
-        n = pcre2_match(pattern->code, s->text->data, s->text->len, at, 0,
-                        s->match, s->context);
+        n = pcre2_match(pattern->code, s->text->data, s->text->len, at,
+                        s->options, s->match, s->context);
+
+        /* it is UTF-8, then */
+
+        s->options = PCRE2_NO_UTF_CHECK;
 
         if (n == PCRE2_ERROR_NOMATCH
             || s->complaints->nelts == NGX_HTTP_CODEEXEC_MAX_MATCHES)
@@ -314,14 +325,10 @@ static ngx_int_t
 ngx_http_codeexec_add_match(ngx_http_codeexec_search_t *s,
     ngx_http_codeexec_pattern_t *pattern, size_t begin, size_t end)
 {
-    u_char     *p;
-    ngx_int_t   line;
-    ngx_str_t   message;
+    ngx_str_t  message;
 
-    line = 1;
-
-    for (p = s->text->data; p < s->text->data + begin; p++) {
-        line += (*p == LF);
+    for ( /* void */ ; s->counted < begin; s->counted++) {
+        s->line += (s->text->data[s->counted] == LF);
     }
 
     message = pattern->message;
@@ -332,7 +339,7 @@ ngx_http_codeexec_add_match(ngx_http_codeexec_search_t *s,
         return NGX_ERROR;
     }
 
-    return ngx_http_codeexec_add_complaint(s, line, &message);
+    return ngx_http_codeexec_add_complaint(s, s->line, &message);
 }
 
 

@@ -21,7 +21,7 @@
 #include "sandbox/wire.h"
 
 
-#if !(NGX_PCRE2)
+#if (NGX_PCRE) && !(NGX_PCRE2)
 #error the codeexec module requires nginx with PCRE2
 #endif
 
@@ -188,9 +188,9 @@ typedef struct {
 
     ngx_http_codeexec_image_conf_t  image;
 
-    ngx_shm_zone_t           *zone;                /* NULL: off */
     ngx_array_t              *cors;                /* of origins, "*" alone;
                                                       NULL: off */
+    ngx_shm_zone_t           *zone;                /* NULL: off */
 
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */
@@ -350,8 +350,11 @@ typedef struct {
     int64_t                     time_us;           /* wall time */
     int64_t                     cpu_us;
     int64_t                     queue_us;
+    int64_t                     compile_us;
     int64_t                     memory_kb;         /* peak */
 
+    ngx_str_t                   stage;             /* data is NULL if nothing
+                                                      was compiled */
     ngx_str_t                   reason;            /* data is NULL if none
                                                       was given */
     ngx_str_t                   skipped;           /* JSON, or empty */
@@ -583,6 +586,8 @@ ngx_uint_t ngx_http_codeexec_state_status(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_status(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_languages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_metrics(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 
 /*
@@ -823,6 +828,12 @@ ngx_str_t ngx_http_codeexec_rejection_text(ngx_http_request_t *r,
 /* Members of the answer; the key of each has its quotes and colon. */
 void ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w,
     const char *name);
+void ngx_http_codeexec_write_string(ngx_http_codeexec_writer_t *w,
+    const char *name, u_char *data, size_t len);
+void ngx_http_codeexec_write_truncated(ngx_http_codeexec_writer_t *w,
+    ngx_uint_t truncated);
+void ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
 void ngx_http_codeexec_write_results(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
 void ngx_http_codeexec_write_files(ngx_http_codeexec_writer_t *w,

@@ -64,6 +64,12 @@ static const ngx_http_codeexec_endpoint_t
       ngx_http_codeexec_validate_status,
       ngx_http_codeexec_encode_validate },
 
+    { ngx_string("metrics"),
+      NGX_HTTP_GET,
+      ngx_http_codeexec_decode_state,
+      ngx_http_codeexec_state_status,
+      ngx_http_codeexec_encode_metrics },
+
     { ngx_string("healthz"),
       NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_decode_health,

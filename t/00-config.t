@@ -44,11 +44,11 @@ my @settings = (
 	'codeexec_files off',
 	'codeexec_results off',
 	'codeexec_detail on',
-	'codeexec_zone off',
-	'codeexec_zone runs:64k',
 	'codeexec_cors *',
 	'codeexec_cors https://a.example http://localhost:3000 http://[::1]:80',
 	'codeexec_cors off',
+	'codeexec_zone off',
+	'codeexec_zone runs:64k',
 	'codeexec_deny ^import "no imports"',
 	"codeexec_deny 'rm\\s+-rf'",
 	'codeexec_deny_import os http.client _x2',
@@ -218,7 +218,7 @@ for my $name (qw/key_file socket_keepalive connect_timeout send_timeout read_tim
 		"$pass codeexec_$name 1 2;");
 }
 
-for my $name (qw/key_file cors bind next_upstream images store image image_types
+for my $name (qw/cors key_file bind next_upstream images store image image_types
 	image_name image_url/)
 {
 	bad("codeexec_$name without arguments", 'invalid number of arguments '

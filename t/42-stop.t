@@ -254,6 +254,27 @@ is("@{ $language{compiled}{aliases} }", 'cc', 'their own');
 like($language{python}{version}, qr/^3\.\d+/, 'their versions');
 is($language{compiled}{version}, '1.2', 'also of commands');
 
+my $metrics = $t->http_get('/metrics');
+is($metrics->header('Content-Type'), 'text/plain; version=0.0.4; charset=utf-8',
+	'metrics');
+my ($lines, %metric, %type) = (0);
+for (split /\n/, $metrics->body) {
+	$lines++;
+	/^# HELP (\w+) \S/ and next;
+	/^# TYPE (\w+) (gauge|counter)$/ and $type{$1} = $2, next;
+	/^(\w+)(\{runtime="(\w+)",tier="(\w+)"\})? (\d+)$/ && $type{$1}
+		or fail("a line of metrics: $_"), next;
+	$metric{defined $3 ? "$1 $3 $4" : $1} = $5;
+}
+cmp_ok($lines, '>', 30, 'many lines');
+$status = $t->state;
+is($metric{codeexec_runs_started_total}, $status->{runs_started}, 'started');
+is($metric{codeexec_runs_stopped_total}, $status->{runs_stopped}, 'stopped');
+is($metric{'codeexec_tier_warm python base'}, 1, 'a tier');
+is($metric{codeexec_executions}, 0, 'executions');
+is(scalar(grep { ($type{$_} eq 'counter') != /_total$/ } keys %type), 0,
+	'names of counters');
+
 note(sprintf 'the slowest was answered after %.0f ms', 1000 * $worst);
 
 ok($t->settle, 'all is quiet');

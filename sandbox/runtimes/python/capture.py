@@ -106,6 +106,8 @@ def rehearse(source, module):
     installers, watch.installers = watch.installers, {}
     start({'results': True, 'last_value': True, 'variables': True,
            'limits': {}})
+    screen.look(source, program.NAME, {
+        'imports': ('os',), 'calls': ('exec',), 'ragflow': 'c'})
     code = to_code(source)
     furnish(module, code)
     exec(code, module.__dict__)
@@ -161,7 +163,7 @@ def call_main(namespace):
     if hasattr(value, '__await__'):
         value = run(value)
     if not main.get('print'):
-        results.put_final('@return', results.dumps(value))
+        results.put_return(results.dumps(value))
     elif value is not None:
         print(value)
 
