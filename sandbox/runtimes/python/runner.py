@@ -137,6 +137,9 @@ def finish(code):
 # The program, once it has come.
 text = None
 
+# The interpreter writes to code until it has run so often.
+WARM = 16
+
 # Arguments of os.register_at_fork() that have waited for the run.
 fork_hooks = []
 
@@ -181,9 +184,10 @@ def set_up():
     sys.meta_path.insert(0, ProgramFile)
 
     # What is made when it is first used is made here.
-    main = make_main({'output': io.StringIO()})
-    capture.rehearse(REHEARSAL, main)
-    main.__dict__.clear()
+    for _ in range(WARM):
+        main = make_main({'output': io.StringIO()})
+        capture.rehearse(REHEARSAL, main)
+        main.__dict__.clear()
 
 
 def settle():

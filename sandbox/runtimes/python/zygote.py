@@ -69,6 +69,23 @@ def warm_matplotlib():
     gc.collect()
 
 
+def warm_pandas(pandas):
+    """The first tables cost more than the next ones, too."""
+    import io
+    try:
+        for _ in range(runner.WARM):
+            frame = pandas.DataFrame({'a': [1, 2, 3], 'b': [0.5, 1, 2],
+                                      'c': ['x', 'y', 'z']})
+            frame.a.sum()
+            frame.describe()
+            frame.groupby('c').mean(numeric_only=True)
+            frame[frame.a > 1].sort_values('b')
+            repr(frame), repr(frame.a), frame._repr_html_()
+            pandas.read_csv(io.StringIO(frame.to_csv()))
+    except Exception as error:
+        print('codeexec: no warm table:', error, file=sys.stderr)
+
+
 def hold_back_hooks():
     """What these modules do at a fork is to see to locks that another thread
     may hold.  In a zygote there is none, so it is for forks of the program."""
@@ -98,6 +115,8 @@ def preload(modules):
         _codeexec.inspect('preload "%s"' % module)
     if matplotlib:
         warm_matplotlib()
+    if 'pandas' in sys.modules:
+        warm_pandas(sys.modules['pandas'])
     os.register_at_fork = register
     if 'numpy.random' in sys.modules:
         reseed_numpy(sys.modules['numpy.random'])
