@@ -12,6 +12,7 @@ use Digest::SHA qw/sha256_hex/;
 use Time::HiRes qw/time/;
 
 use FindBin;
+use IO::Select;
 use lib "$FindBin::Bin/lib";
 use Test::Codeexec;
 use Test::FakeSandbox;
@@ -162,7 +163,14 @@ sub server ($n) {
 }
 
 $t->write_file('keys', 'alice ' . sha256_hex('elsewhere') . " languages=ruby\n");
-$t->write_conf(join '', map { server($_) } 0 .. $#apis);
+$t->write_conf(join '', <<'EOC', map { server($_) } 0 .. $#apis);
+    server {
+        listen 127.0.0.1:%%PORT_20%% http2;
+        codeexec_api native;
+        client_body_timeout 300ms;
+        location / { codeexec_pass unix:%%SOCK%%; }
+    }
+EOC
 
 my $ran = sub ($c, $job) { $c->send(answer(stdout => 'x')) };
 
@@ -307,6 +315,44 @@ for my $n (0 .. $#apis) {
 	is($get->("/keys/$_")->status, 200, "$api->{name}: /$_ needs none")
 		for @{ $api->{open} };
 }
+
+# The same slow body in HTTP/2, where the connection goes on.  What comes of it
+# in the end is not taken for a request.
+
+sub h2_frame ($type, $flags, $stream, $payload = '') {
+	return substr(pack('N', length $payload), 1)
+		. pack('CCN', $type, $flags, $stream) . $payload;
+}
+
+sub fields (%fields) {
+	return join '', map { pack 'CC/a*C/a*', 0, $_, $fields{$_} }
+		sort keys %fields;
+}
+
+my %fields = (':scheme' => 'http', ':authority' => 'a');
+my $s = $t->connect($t->port(20));
+my $runs = $t->{fake}{codeexec}->runs;
+my $got = '';
+
+sub read_until ($s, $got, $pattern) {
+	return wait_until(5, sub {
+		IO::Select->new($s)->can_read(0)
+			and sysread $s, $$got, 65536, length $$got;
+		return $$got =~ $pattern;
+	});
+}
+
+write_all($s, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . h2_frame(4, 0, 0)
+	. h2_frame(1, 4, 1, fields(%fields, ':method' => 'POST',
+		':path' => '/runcode', 'content-length' => 12))
+	. h2_frame(0, 0, 1, '{"code"'));
+ok(read_until($s, \$got, qr/Request Timeout/), 'HTTP/2: a slow body');
+write_all($s, h2_frame(0, 1, 1, ':"x"}')
+	. h2_frame(1, 5, 3, fields(%fields, ':method' => 'GET',
+		':path' => '/healthz')));
+ok(read_until($s, \$got, qr/"status":"ok"/), 'HTTP/2: another request');
+is($t->{fake}{codeexec}->runs, $runs, 'HTTP/2: nothing was run');
+close $s;
 
 $t->check_leaks('no leaks', 1);
 $t->done_testing;

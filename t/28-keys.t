@@ -96,6 +96,18 @@ $t->write_conf(<<'EOC');
             limit_req zone=key;
             codeexec_pass unix:%%SOCK%%;
         }
+        location /executor/ {
+            codeexec_api executor;
+            codeexec_pass unix:%%SOCK%%;
+        }
+        location /engine/ {
+            codeexec_api engine;
+            codeexec_pass unix:%%SOCK%%;
+        }
+        location /ragflow/ {
+            codeexec_api ragflow;
+            codeexec_pass unix:%%SOCK%%;
+        }
         location = /ssi {
             codeexec_key_file off;
             ssi on;
@@ -340,6 +352,27 @@ error_is(run_with('/runcode', key => $key{poly}, language => $_), 403,
 	for qw/python rub ruby2/;
 error_is(run_with('/runcode', key => $key{poly}), 403,
 	'"python" is not allowed for this key', 'the language by default');
+
+# the same in other APIs
+
+$r = run_with('/executor/execute', key => $key{slow}, timeout => 3);
+is($r->status, 422, 'executor: more time');
+like($r->body, qr/"msg":"Input should be less than or equal to 2"/,
+	'executor: and why');
+is(run_with('/executor/execute', key => $key{slow})->json->{output}{stdout},
+	'python 2000', 'executor: the time by default');
+is(run_with('/engine/execute', key => $key{slow})->json->{output},
+	'python 2000', 'engine: the time by default');
+
+$r = run_with('/ragflow/run', key => $key{slow}, code_b64 => 'eA==');
+is($r->json->{stdout}, 'python 2000', 'ragflow: the time by default');
+answer_is(run_with('/ragflow/run', key => $key{poly}, code_b64 => 'eA=='), 403,
+	'{"detail":"\"python\" is not allowed for this key"}',
+	'ragflow: a language');
+is(run_with('/ragflow/run', key => $key{poly}, code_b64 => 'eA==',
+	language => 'nodejs')->json->{status}, 'success', 'ragflow: another one');
+is(run_with('/executor/execute', key => $key{poly})->status, 403,
+	'executor: the language');
 
 # limits of nginx by key, before the access phase
 
