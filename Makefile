@@ -366,6 +366,8 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	    $(DESTDIR)$(SYSTEMDDIR)
 	install -m 644 $(MODULE) $(DESTDIR)$(MODULESDIR)
 	install -m 755 $(BUILD)/codeexecd $(DESTDIR)$(SBINDIR)
+	sed 's|/etc/codeexec/|$(CONFDIR)/|' tools/codeexec-key >$(BUILD)/codeexec-key
+	install -m 755 $(BUILD)/codeexec-key $(DESTDIR)$(SBINDIR)
 	install -m 755 $(BUILD)/codeexec-builder $(DESTDIR)$(LIBDIR)
 	cp -R $(BUILD)/python/. $(DESTDIR)$(LIBDIR)/python
 	[ ! -d $(BUILD)/node ] || cp -R $(BUILD)/node $(DESTDIR)$(LIBDIR)

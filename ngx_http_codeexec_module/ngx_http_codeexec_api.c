@@ -23,6 +23,7 @@ static void ngx_http_codeexec_get_path(ngx_http_request_t *r,
 
 static const ngx_http_codeexec_dialect_t  *ngx_http_codeexec_dialects[] = {
     &ngx_http_codeexec_native,
+    &ngx_http_codeexec_engine,
     &ngx_http_codeexec_executor,
     &ngx_http_codeexec_render,
     &ngx_http_codeexec_ragflow,
@@ -260,4 +261,33 @@ ngx_http_codeexec_send_body(ngx_http_request_t *r,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+/* It ends in a newline, as text does. */
+
+ngx_int_t
+ngx_http_codeexec_answer_json(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json, size_t flags)
+{
+    char  *dump;
+
+    dump = json_dumps(json, JSON_COMPACT|flags);
+    json_decref(json);
+
+    if (dump == NULL) {
+        return NGX_ERROR;
+    }
+
+    ctx->body.len = ngx_strlen(dump) + 1;
+    ctx->body.data = ngx_pnalloc(r->pool, ctx->body.len);
+
+    if (ctx->body.data) {
+        ngx_memcpy(ctx->body.data, dump, ctx->body.len - 1);
+        ctx->body.data[ctx->body.len - 1] = LF;
+    }
+
+    free(dump);
+
+    return ctx->body.data ? NGX_OK : NGX_ERROR;
 }

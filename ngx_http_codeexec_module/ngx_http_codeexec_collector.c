@@ -13,7 +13,7 @@
  *   |                                                           ^
  *   +---> REJECT -----------------------------------------------+
  *   |                                                           ^
- *   +---> STATE, of a query, which has no other answer ---------+
+ *   +---> STATE, STOPPED: nothing else answers what they do ----+
  *
  * All else is NGX_HTTP_UPSTREAM_INVALID_HEADER: another order, and more or
  * less bytes than RESULT announced.
@@ -170,6 +170,7 @@ ngx_http_codeexec_begin_frame(ngx_http_request_t *r,
     case WIRE_RESULT:
     case WIRE_BUSY:
     case WIRE_REJECT:
+    case WIRE_STOPPED:
         return ngx_http_codeexec_begin_control(r, ctx);
 
     case WIRE_STATE:
@@ -189,6 +190,10 @@ ngx_http_codeexec_is_first(ngx_http_codeexec_ctx_t *ctx, ngx_uint_t type)
 {
     if (ctx->job.query) {
         return type == WIRE_STATE;
+    }
+
+    if (ctx->job.stop) {
+        return type == WIRE_STOPPED;
     }
 
     return type == WIRE_RESULT || type == WIRE_BUSY || type == WIRE_REJECT;
@@ -404,6 +409,9 @@ ngx_http_codeexec_end_frame(ngx_http_request_t *r,
 
     } else if (ctx->frame == WIRE_BUSY) {
         rc = ngx_http_codeexec_take_busy(r, ctx, json);
+
+    } else if (ctx->frame == WIRE_STOPPED) {
+        rc = ngx_http_codeexec_take_stopped(r, ctx, json);
 
     } else {
         rc = ngx_http_codeexec_take_reject(r, ctx, json);

@@ -27,6 +27,8 @@ static void ngx_http_codeexec_merge_handler(ngx_conf_t *cf,
     ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
 static void ngx_http_codeexec_merge_upstream(ngx_conf_t *cf,
     ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
+static char *ngx_http_codeexec_check_zone(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *conf);
 static char *ngx_http_codeexec_check_limits(ngx_conf_t *cf,
     ngx_http_codeexec_loc_conf_t *conf);
 
@@ -95,6 +97,9 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->results = NGX_CONF_UNSET;
     conf->files = NGX_CONF_UNSET;
     conf->cors = NGX_CONF_UNSET_PTR;
+    conf->zone = NGX_CONF_UNSET_PTR;
+
+    conf->keys = NGX_CONF_UNSET_PTR;
 
     conf->deny = NGX_CONF_UNSET_PTR;
     conf->deny_imports = NGX_CONF_UNSET_PTR;
@@ -131,6 +136,9 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->results, prev->results, 1);
     ngx_conf_merge_value(conf->files, prev->files, 1);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
+    ngx_conf_merge_ptr_value(conf->zone, prev->zone, NULL);
+
+    ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
 
     if (conf->images.data == NULL) {
         conf->images = prev->images;
@@ -162,6 +170,10 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (ngx_http_codeexec_merge_image_conf(cf, &prev->image, &conf->image)
         != NGX_CONF_OK)
     {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_codeexec_check_zone(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -251,6 +263,34 @@ ngx_http_codeexec_merge_upstream(ngx_conf_t *cf,
 
         conf->started.next_upstream = conf->next_upstream & ~errors;
     }
+}
+
+
+/* Runs of a key are counted where all workers see them. */
+
+static char *
+ngx_http_codeexec_check_zone(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *conf)
+{
+    ngx_http_codeexec_key_t  *key;
+
+    if (conf->keys == NULL || conf->zone
+        || (conf->upstream.upstream == NULL && conf->pass_lengths == NULL))
+    {
+        return NGX_CONF_OK;
+    }
+
+    key = ngx_http_codeexec_concurrency_key(conf->keys);
+
+    if (key) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"concurrency\" of key \"%V\" in %V:%ui needs "
+                           "\"codeexec_zone\"",
+                           &key->name, &conf->keys->path, key->line);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 

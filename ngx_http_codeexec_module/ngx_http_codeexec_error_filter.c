@@ -61,7 +61,9 @@ static ngx_http_codeexec_reason_t  ngx_http_codeexec_reasons[] = {
     { 415, ngx_string("Unsupported Media Type") },
     { 416, ngx_string("Requested Range Not Satisfiable") },
     { 421, ngx_string("Misdirected Request") },
+    { 422, ngx_string("Unprocessable Entity") },
     { 429, ngx_string("Too Many Requests") },
+    { 431, ngx_string("Request Header Fields Too Large") },
     { 500, ngx_string("Internal Server Error") },
     { 501, ngx_string("Not Implemented") },
     { 502, ngx_string("Bad Gateway") },
@@ -111,11 +113,9 @@ ngx_http_codeexec_header_filter(ngx_http_request_t *r)
 
     if (ngx_http_codeexec_is_page(r, ctx)) {
 
+        ctx = ngx_http_codeexec_get_ctx(r);
         if (ctx == NULL) {
-            ctx = ngx_http_codeexec_create_ctx(r);
-            if (ctx == NULL) {
-                return NGX_ERROR;
-            }
+            return NGX_ERROR;
         }
 
         if (ngx_http_codeexec_set_error(r, ctx) != NGX_OK) {
@@ -295,7 +295,7 @@ ngx_http_codeexec_allow(ngx_http_codeexec_ctx_t *ctx,
         return "GET, HEAD";
     }
 
-    switch (ctx->allowed) {
+    switch (ctx->allowed & ~NGX_HTTP_CODEEXEC_OPEN) {
 
     case NGX_HTTP_GET:
         return "GET";

@@ -7,6 +7,8 @@
 #include "ngx_http_codeexec_module.h"
 
 
+static ngx_int_t ngx_http_codeexec_stop_frame(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_job_json(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *json);
 static void ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
@@ -49,6 +51,10 @@ ngx_http_codeexec_create_request(ngx_http_request_t *r)
         return ll ? NGX_OK : NGX_ERROR;
     }
 
+    if (ctx->job.stop) {
+        return ngx_http_codeexec_stop_frame(r, ctx);
+    }
+
     if (ngx_http_codeexec_job_json(r, ctx, &json) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -73,6 +79,30 @@ ngx_http_codeexec_create_request(ngx_http_request_t *r)
     ll = ngx_http_codeexec_add_frame(r, ll, WIRE_RUN, &none);
 
     return ll ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_stop_frame(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    size_t      len;
+    ngx_str_t   json;
+
+    len = sizeof("{\"handle\":\"\"}") - 1 + ctx->job.handle.len;
+
+    json.data = ngx_pnalloc(r->pool, len);
+    if (json.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    json.len = ngx_sprintf(json.data, "{\"handle\":\"%V\"}",
+                           &ctx->job.handle)
+               - json.data;
+
+    return ngx_http_codeexec_add_frame(r, &r->upstream->request_bufs,
+                                       WIRE_STOP, &json)
+           ? NGX_OK : NGX_ERROR;
 }
 
 
@@ -112,6 +142,12 @@ ngx_http_codeexec_write_job(ngx_http_codeexec_writer_t *w,
 {
     ngx_http_codeexec_put_text(w, "{\"id\":\"");
     ngx_http_codeexec_put(w, job->id.data, job->id.len);
+
+    if (job->handle.len) {
+        ngx_http_codeexec_put_text(w, "\",\"handle\":\"");
+        ngx_http_codeexec_put(w, job->handle.data, job->handle.len);
+    }
+
     ngx_http_codeexec_put_text(w, "\",\"language\":\"");
     ngx_http_codeexec_put(w, job->language.data, job->language.len);
     ngx_http_codeexec_put_text(w, "\",\"timeout_ms\":");

@@ -7,6 +7,7 @@
 #include "ngx_http_codeexec_module.h"
 
 
+static void ngx_http_codeexec_read_handler(ngx_http_request_t *r);
 static void ngx_http_codeexec_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_codeexec_read_body(ngx_http_request_t *r,
     ngx_str_t *body);
@@ -24,9 +25,18 @@ ngx_http_codeexec_handler(ngx_http_request_t *r)
     ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "http codeexec handler");
 
-    ctx = ngx_http_codeexec_create_ctx(r);
-    if (ctx == NULL) {
+    /* the access phase may have ended without having asked for the key */
+
+    if (ngx_http_codeexec_find_key(r) == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx->key) {
+        ctx->owner = ctx->key->name;
+        ctx->max_runs = ctx->key->concurrency;
+        ctx->admin = ctx->key->admin;
     }
 
     rc = ngx_http_codeexec_find_endpoint(r, ctx);
@@ -41,7 +51,52 @@ ngx_http_codeexec_handler(ngx_http_request_t *r)
         return rc;
     }
 
+    if (rc == NGX_AGAIN) {
+        ctx->read_handler = r->read_event_handler;
+        r->read_event_handler = ngx_http_codeexec_read_handler;
+    }
+
     return NGX_DONE;
+}
+
+
+/*
+ * Core closes the connection without a word if a body does not arrive in
+ * time, and does so whenever it is told 408.
+ */
+
+static void
+ngx_http_codeexec_read_handler(ngx_http_request_t *r)
+{
+    ngx_connection_t         *c;
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    c = r->connection;
+
+    if (!c->read->timedout) {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+        ctx->read_handler(r);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
+
+    c->read->timedout = 0;
+    r->keepalive = 0;
+    r->lingering_close = 1;
+
+#if (NGX_HTTP_V2)
+
+    /* what comes now must not complete the body */
+
+    if (r->stream) {
+        r->stream->skip_data = 1;
+    }
+
+#endif
+
+    ngx_http_finalize_request(r,
+             ngx_http_special_response_handler(r, NGX_HTTP_REQUEST_TIME_OUT));
 }
 
 
@@ -83,6 +138,14 @@ ngx_http_codeexec_body_handler(ngx_http_request_t *r)
     }
 
     if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_check_key(ctx);
+    }
+
+    if (rc == NGX_OK && !ctx->job.query && !ctx->job.stop) {
+        rc = ngx_http_codeexec_add_run(r, ctx);
+    }
+
+    if (rc == NGX_OK) {
         rc = ngx_http_codeexec_init_upstream(r);
     }
 
@@ -104,7 +167,7 @@ ngx_http_codeexec_look(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
-    if (ctx->job.query) {
+    if (ctx->job.query || ctx->job.stop) {
         return NGX_OK;
     }
 
@@ -232,6 +295,17 @@ ngx_http_codeexec_create_ctx(ngx_http_request_t *r)
 }
 
 
+ngx_http_codeexec_ctx_t *
+ngx_http_codeexec_get_ctx(ngx_http_request_t *r)
+{
+    ngx_http_codeexec_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    return ctx ? ctx : ngx_http_codeexec_create_ctx(r);
+}
+
+
 /* An internal redirect takes the context away, but the log needs it. */
 
 ngx_http_codeexec_ctx_t *
@@ -269,6 +343,8 @@ static void
 ngx_http_codeexec_cleanup(void *data)
 {
     ngx_http_codeexec_ctx_t *ctx = data;
+
+    ngx_http_codeexec_remove_run(ctx);
 
     json_decref(ctx->json);
     ctx->json = NULL;

@@ -50,7 +50,7 @@ ngx_http_codeexec_image_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ctx = ngx_http_codeexec_create_ctx(r);
+    ctx = ngx_http_codeexec_get_ctx(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -7,8 +7,6 @@
 #include "ngx_http_codeexec_module.h"
 
 
-#define NGX_HTTP_CODEEXEC_MAX_NAME  32
-#define NGX_HTTP_CODEEXEC_MAX_ID    64
 #define NGX_HTTP_CODEEXEC_MAX_ARGS  65536
 
 
@@ -59,21 +57,51 @@ ngx_http_codeexec_canonical(ngx_str_t *name)
 }
 
 
+void
+ngx_http_codeexec_add_aliases(const char *name, json_t *aliases)
+{
+    size_t                         i;
+    json_t                        *other;
+    ngx_http_codeexec_language_t  *l;
+
+    for (l = ngx_http_codeexec_languages; l->alias.len; l++) {
+
+        if (ngx_strcmp(l->name.data, name) != 0) {
+            continue;
+        }
+
+        json_array_foreach(aliases, i, other) {
+            if (json_is_string(other)
+                && ngx_strcmp(json_string_value(other), l->alias.data) == 0)
+            {
+                break;
+            }
+        }
+
+        if (i == json_array_size(aliases)) {
+            (void) json_array_append_new(aliases,
+                                      json_string((char *) l->alias.data));
+        }
+    }
+}
+
+
 ngx_int_t
-ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *name)
+ngx_http_codeexec_language(ngx_pool_t *pool, ngx_str_t *name,
+    ngx_str_t *language)
 {
     u_char     c;
     size_t     i;
     ngx_str_t  lower;
 
     if (name->len == 0 || name->len > NGX_HTTP_CODEEXEC_MAX_NAME) {
-        goto unsupported;
+        return NGX_DECLINED;
     }
 
     lower.len = name->len;
-    lower.data = ngx_pnalloc(ctx->request->pool, lower.len);
+    lower.data = ngx_pnalloc(pool, lower.len);
     if (lower.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
     for (i = 0; i < name->len; i++) {
@@ -82,20 +110,36 @@ ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *name)
         if ((c < 'a' || c > 'z') && (c < '0' || c > '9')
             && (c == '\0' || ngx_strchr("+#._-", c) == NULL))
         {
-            goto unsupported;
+            return NGX_DECLINED;
         }
 
         lower.data[i] = c;
     }
 
-    ctx->job.language = *ngx_http_codeexec_canonical(&lower);
+    *language = *ngx_http_codeexec_canonical(&lower);
 
     return NGX_OK;
+}
 
-unsupported:
 
-    return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
-                                    "Unsupported language");
+ngx_int_t
+ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *name)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_codeexec_language(ctx->request->pool, name,
+                                    &ctx->job.language);
+
+    if (rc == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (rc != NGX_OK) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                        "Unsupported language");
+    }
+
+    return NGX_OK;
 }
 
 
@@ -319,20 +363,19 @@ ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx, ngx_str_t *text)
 ngx_int_t
 ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx, double seconds)
 {
-    ngx_msec_t                     timeout;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    ngx_msec_t  timeout, max;
 
-    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+    max = ngx_http_codeexec_max_timeout(ctx);
 
     /* before the cast, which is undefined for what does not fit */
 
-    if (seconds < 0.001 || seconds > (double) lcf->max_timeout) {
+    if (seconds < 0.001 || seconds > (double) max) {
         return ngx_http_codeexec_bad_timeout(ctx);
     }
 
     timeout = (ngx_msec_t) (seconds * 1000 + 0.5);
 
-    if (timeout > lcf->max_timeout) {
+    if (timeout > max) {
         return ngx_http_codeexec_bad_timeout(ctx);
     }
 
@@ -345,12 +388,9 @@ ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx, double seconds)
 ngx_int_t
 ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_msec_t                     max;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    ngx_msec_t  max;
 
-    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
-
-    max = lcf->max_timeout;
+    max = ngx_http_codeexec_max_timeout(ctx);
 
     if (max % 1000) {
         return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,

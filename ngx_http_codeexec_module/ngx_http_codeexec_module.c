@@ -71,6 +71,13 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       0,
       NULL },
 
+    { ngx_string("codeexec_key_file"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
+      ngx_http_codeexec_key_file,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("codeexec_bind"),
       NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE12,
       ngx_http_upstream_bind_set_slot,
@@ -232,6 +239,13 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       offsetof(ngx_http_codeexec_loc_conf_t, files),
       NULL },
 
+    { ngx_string("codeexec_zone"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_codeexec_zone,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("codeexec_deny"),
       NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_TAKE12,
       ngx_http_codeexec_deny,
@@ -384,7 +398,9 @@ ngx_http_codeexec_postconfiguration(ngx_conf_t *cf)
 {
     ngx_http_codeexec_error_filter_init();
 
-    if (ngx_http_codeexec_cors_init(cf) != NGX_OK) {
+    if (ngx_http_codeexec_cors_init(cf) != NGX_OK
+        || ngx_http_codeexec_key_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

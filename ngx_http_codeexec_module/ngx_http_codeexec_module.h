@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "ngx_http_codeexec_image_types.h"
+#include "ngx_http_codeexec_key.h"
 #include "ngx_http_codeexec_pg.h"
 #include "ngx_http_codeexec_record.h"
 #include "sandbox/wire.h"
@@ -31,8 +32,9 @@
 #define NGX_HTTP_CODEEXEC_SIGNAL     3
 #define NGX_HTTP_CODEEXEC_TIMEOUT    4
 #define NGX_HTTP_CODEEXEC_MEMORY     5
-#define NGX_HTTP_CODEEXEC_BUSY       6
-#define NGX_HTTP_CODEEXEC_REJECTED   7
+#define NGX_HTTP_CODEEXEC_STOPPED    6
+#define NGX_HTTP_CODEEXEC_BUSY       7
+#define NGX_HTTP_CODEEXEC_REJECTED   8
 
 
 /* RESULT, BUSY and REJECT are small, no matter what was run. */
@@ -42,6 +44,12 @@
 #define NGX_HTTP_CODEEXEC_MAX_STATE    1048576
 
 #define NGX_HTTP_CODEEXEC_UUID_LEN     36
+
+/* Of languages and APIs, execution ids, those who own them, and handles. */
+#define NGX_HTTP_CODEEXEC_MAX_NAME     32
+#define NGX_HTTP_CODEEXEC_MAX_ID       64
+#define NGX_HTTP_CODEEXEC_MAX_OWNER    64
+#define NGX_HTTP_CODEEXEC_HANDLE_LEN   32
 
 /* Patterns that codeexecd takes for one run. */
 #define NGX_HTTP_CODEEXEC_MAX_COLLECT  64
@@ -59,7 +67,14 @@
 #define NGX_HTTP_CODEEXEC_UNPROCESSABLE  422
 
 
-typedef struct ngx_http_codeexec_ctx_s  ngx_http_codeexec_ctx_t;
+/* Of an endpoint's methods: it needs no key. */
+
+#define NGX_HTTP_CODEEXEC_OPEN       0x80000000
+
+
+typedef struct ngx_http_codeexec_ctx_s   ngx_http_codeexec_ctx_t;
+typedef struct ngx_http_codeexec_zone_s  ngx_http_codeexec_zone_t;
+typedef struct ngx_http_codeexec_run_s   ngx_http_codeexec_run_t;
 
 
 /* One of the paths of an API. */
@@ -175,11 +190,14 @@ typedef struct {
 
     ngx_array_t              *cors;                /* of origins, "*" alone;
                                                       NULL: off */
+    ngx_shm_zone_t           *zone;                /* NULL: off */
 
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */
     const ngx_http_codeexec_endpoint_t *endpoint;  /* NULL: by the URI */
     ngx_array_t              *api_deny;            /* of it, or NULL */
+
+    ngx_http_codeexec_keys_t *keys;                /* NULL: none is needed */
 } ngx_http_codeexec_loc_conf_t;
 
 
@@ -203,6 +221,8 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                 id;
+    ngx_str_t                 handle;              /* empty: it can't be
+                                                      stopped */
     ngx_str_t                 language;            /* canonical name */
     ngx_str_t                 code;                /* UTF-8 without NUL */
     ngx_str_t                 variables;           /* JSON object or empty */
@@ -228,6 +248,8 @@ typedef struct {
 
     unsigned                  query:1;             /* nothing is to be run:
                                                       the state is asked for */
+    unsigned                  stop:1;              /* nor here: the run with
+                                                      the handle is to end */
     unsigned                  inline_only:1;       /* no image is a file, or
                                                       is stored */
     unsigned                  check:1;             /* it is not to be run */
@@ -235,6 +257,25 @@ typedef struct {
                                                       a rejection, too */
     unsigned                  claims_only:1;       /* of the results */
 } ngx_http_codeexec_job_t;
+
+
+/* A codeexecd that is to be asked, and no other. */
+
+typedef struct {
+    ngx_sockaddr_t            sockaddr;
+    socklen_t                 socklen;
+} ngx_http_codeexec_target_t;
+
+
+/* An execution of the zone. */
+
+typedef struct {
+    ngx_str_t                 id;
+    ngx_str_t                 owner;
+    ngx_str_t                 language;
+    ngx_str_t                 api;
+    int64_t                   started;             /* ms since 1970 */
+} ngx_http_codeexec_listed_t;
 
 
 /* Payloads of one type of frame, joined. */
@@ -411,11 +452,26 @@ struct ngx_http_codeexec_ctx_s {
     ngx_uint_t                allowed;             /* methods, if another one
                                                       was used */
 
+    const ngx_http_codeexec_key_t  *key;           /* NULL: none is needed, or
+                                                      there is no good one */
+    ngx_http_codeexec_keys_t  *keys;               /* it was searched in */
+    ngx_int_t                 key_state;           /* what was found */
+
+    ngx_http_event_handler_pt  read_handler;       /* of core, while the body
+                                                      is read */
+
     json_t                   *json;                /* request while decoded,
                                                       or state received;
                                                       freed by the cleanup */
     json_t                   *files;               /* its files, the same */
     ngx_http_codeexec_job_t   job;
+
+    ngx_str_t                 owner;               /* of what it starts: the
+                                                      name of its key */
+    ngx_uint_t                max_runs;            /* of the owner, 0: any */
+    ngx_http_codeexec_zone_t *zone;                /* that has "run" */
+    ngx_http_codeexec_run_t  *run;                 /* NULL: it isn't there */
+    ngx_http_codeexec_target_t  *target;           /* of a stop */
 
     /* the collector, reset for every peer tried */
 
@@ -454,6 +510,9 @@ struct ngx_http_codeexec_ctx_s {
     int64_t                   pg_time;             /* milliseconds, -1: unset */
     u_char                    sqlstate[6];         /* of the last failure */
 
+    unsigned                  admin:1;             /* may stop and see all */
+    unsigned                  located:1;           /* "run" has the peer */
+    unsigned                  stopped:1;           /* what "stop" was about */
     unsigned                  busy:1;              /* a peer said BUSY */
     unsigned                  answered:1;          /* "body" is to be sent */
     unsigned                  error:1;             /* "body" replaces a page
@@ -475,6 +534,8 @@ typedef struct {
 
 ngx_int_t ngx_http_codeexec_handler(ngx_http_request_t *r);
 ngx_http_codeexec_ctx_t *ngx_http_codeexec_create_ctx(ngx_http_request_t *r);
+/* The one that is there already, or a new one. */
+ngx_http_codeexec_ctx_t *ngx_http_codeexec_get_ctx(ngx_http_request_t *r);
 ngx_http_codeexec_ctx_t *ngx_http_codeexec_find_ctx(ngx_http_request_t *r);
 
 /* Remembers what to tell the client, and returns the status. */
@@ -487,11 +548,43 @@ ngx_int_t ngx_http_codeexec_find_endpoint(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 const ngx_http_codeexec_dialect_t *ngx_http_codeexec_dialect(
     ngx_http_codeexec_loc_conf_t *lcf);
+/* What the key of the request allows. */
+ngx_msec_t ngx_http_codeexec_max_timeout(ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_check_key(ngx_http_codeexec_ctx_t *ctx);
+
 /* Sends ctx->body as an answer that needed no upstream. */
 ngx_int_t ngx_http_codeexec_send_local(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 /* The body only, as the last of the answer. */
 ngx_int_t ngx_http_codeexec_send_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+/* Makes ctx->body of it and drops the reference; NULL is NGX_ERROR. */
+ngx_int_t ngx_http_codeexec_answer_json(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json, size_t flags);
+
+/* Adds names of modules, sorted, each once; they point into the code. */
+ngx_int_t ngx_http_codeexec_imports(ngx_str_t *code, ngx_array_t *names);
+
+ngx_uint_t ngx_http_codeexec_engine_result_status(
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_engine_encode(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Says whether it was, by ctx->status. */
+ngx_int_t ngx_http_codeexec_engine_stopped(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_engine_error(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message);
+
+/* Endpoints whose answer is made of the state of codeexecd. */
+ngx_int_t ngx_http_codeexec_decode_state(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_uint_t ngx_http_codeexec_state_status(ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_status(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_languages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+ngx_int_t ngx_http_codeexec_encode_metrics(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 
 /*
@@ -503,6 +596,35 @@ ngx_int_t ngx_http_codeexec_wait(ngx_http_request_t *r,
 /* Notes what the variables need to know. */
 void ngx_http_codeexec_job_done(ngx_http_codeexec_ctx_t *ctx,
     ngx_http_codeexec_pg_job_t *job);
+
+char *ngx_http_codeexec_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* NGX_OK, also without a zone, or an HTTP status. */
+ngx_int_t ngx_http_codeexec_add_run(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+void ngx_http_codeexec_remove_run(ngx_http_codeexec_ctx_t *ctx);
+/* Before it is sent there: NGX_OK, or NGX_DECLINED if it must not be sent. */
+ngx_int_t ngx_http_codeexec_locate_run(ngx_http_codeexec_ctx_t *ctx,
+    struct sockaddr *sockaddr, socklen_t socklen);
+/*
+ * The run with the id ctx->name, if it is of this owner: NGX_OK if ctx->target
+ * has to be asked, NGX_DONE if it will never be sent, NGX_DECLINED if there is
+ * none, or NGX_ERROR.
+ */
+ngx_int_t ngx_http_codeexec_stop_run(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Whether the same run is still there. */
+ngx_uint_t ngx_http_codeexec_run_is_left(ngx_http_codeexec_ctx_t *ctx);
+/* Adds ngx_http_codeexec_listed_t, oldest first. */
+ngx_int_t ngx_http_codeexec_list_runs(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_array_t *list);
+
+/* Of an endpoint that stops runs, in any dialect. */
+ngx_int_t ngx_http_codeexec_decode_stop(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+/* 200 or 404. */
+ngx_uint_t ngx_http_codeexec_stop_status(ngx_http_codeexec_ctx_t *ctx);
+/* Of one that was stopped and must not be sent: answers it, a bit later. */
+ngx_int_t ngx_http_codeexec_end_stopped(ngx_http_request_t *r);
 
 void *ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent,
@@ -528,6 +650,9 @@ ngx_int_t ngx_http_codeexec_decode_query(ngx_http_request_t *r,
 void ngx_http_codeexec_unescape_uri(ngx_str_t *value);
 void ngx_http_codeexec_unescape(ngx_str_t *code);
 
+/* The canonical name; NGX_OK, NGX_DECLINED if it is invalid, or NGX_ERROR. */
+ngx_int_t ngx_http_codeexec_language(ngx_pool_t *pool, ngx_str_t *name,
+    ngx_str_t *language);
 ngx_int_t ngx_http_codeexec_set_language(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *name);
 ngx_int_t ngx_http_codeexec_set_code(ngx_http_codeexec_ctx_t *ctx,
@@ -559,6 +684,9 @@ ngx_int_t ngx_http_codeexec_set_timeout(ngx_http_codeexec_ctx_t *ctx,
 ngx_int_t ngx_http_codeexec_bad_timeout(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_set_id(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *id);
+
+/* Other names of a language, that are not there yet. */
+void ngx_http_codeexec_add_aliases(const char *name, json_t *aliases);
 
 ngx_int_t ngx_http_codeexec_random(u_char *bytes, size_t n);
 u_char *ngx_http_codeexec_put_uuid(u_char *p, u_char *uuid,
@@ -641,6 +769,17 @@ ngx_int_t ngx_http_codeexec_take_busy(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 ngx_int_t ngx_http_codeexec_take_reject(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
+ngx_int_t ngx_http_codeexec_take_stopped(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json);
+
+/* What programs can import, as codeexecd tells it. */
+ngx_int_t ngx_http_codeexec_decode_packages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+ngx_int_t ngx_http_codeexec_encode_packages(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* Those of a language: names and versions; NULL if there is no list. */
+json_t *ngx_http_codeexec_packages(ngx_http_codeexec_ctx_t *ctx,
+    const char *language);
 
 ngx_uint_t ngx_http_codeexec_result_status(ngx_http_codeexec_ctx_t *ctx);
 ngx_int_t ngx_http_codeexec_encode_result(ngx_http_request_t *r,
@@ -754,6 +893,7 @@ ngx_int_t ngx_http_codeexec_add_variables(ngx_conf_t *cf);
 
 
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_engine;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_ragflow;

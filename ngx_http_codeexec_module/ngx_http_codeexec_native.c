@@ -23,6 +23,12 @@ static void ngx_http_codeexec_write_line(ngx_http_codeexec_writer_t *w,
     ngx_int_t line);
 static ngx_int_t ngx_http_codeexec_decode_health(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+static ngx_int_t ngx_http_codeexec_encode_stop(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+
+
+static ngx_str_t  ngx_http_codeexec_not_running =
+    ngx_string("No such execution");
 
 
 static const ngx_http_codeexec_endpoint_t
@@ -34,17 +40,47 @@ static const ngx_http_codeexec_endpoint_t
       ngx_http_codeexec_result_status,
       ngx_http_codeexec_encode_result },
 
+    { ngx_string("stop/"),
+      NGX_HTTP_POST,
+      ngx_http_codeexec_decode_stop,
+      ngx_http_codeexec_stop_status,
+      ngx_http_codeexec_encode_stop },
+
+    { ngx_string("status"),
+      NGX_HTTP_GET,
+      ngx_http_codeexec_decode_state,
+      ngx_http_codeexec_state_status,
+      ngx_http_codeexec_encode_status },
+
+    { ngx_string("languages"),
+      NGX_HTTP_GET,
+      ngx_http_codeexec_decode_state,
+      ngx_http_codeexec_state_status,
+      ngx_http_codeexec_encode_languages },
+
     { ngx_string("validate"),
       NGX_HTTP_POST,
       ngx_http_codeexec_decode_validate,
       ngx_http_codeexec_validate_status,
       ngx_http_codeexec_encode_validate },
 
-    { ngx_string("healthz"),
+    { ngx_string("metrics"),
       NGX_HTTP_GET,
+      ngx_http_codeexec_decode_state,
+      ngx_http_codeexec_state_status,
+      ngx_http_codeexec_encode_metrics },
+
+    { ngx_string("healthz"),
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_decode_health,
       NULL,
       NULL },
+
+    { ngx_string("packages"),
+      NGX_HTTP_GET,
+      ngx_http_codeexec_decode_packages,
+      ngx_http_codeexec_result_status,
+      ngx_http_codeexec_encode_packages },
 
     { ngx_null_string, 0, NULL, NULL, NULL }
 };
@@ -199,4 +235,19 @@ ngx_http_codeexec_decode_health(ngx_http_request_t *r,
     ngx_str_set(&ctx->body, "{\"status\":\"ok\"}\n");
 
     return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_encode_stop(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx)
+{
+    if (ctx->status != NGX_HTTP_OK) {
+        return ngx_http_codeexec_encode_error(r, ctx,
+                                              &ngx_http_codeexec_not_running);
+    }
+
+    return ngx_http_codeexec_answer_json(r, ctx,
+               json_pack("{s:b, s:s%}", "stopped", 1, "execution_id",
+                         ctx->name.data, ctx->name.len), 0);
 }

@@ -37,7 +37,7 @@ static const ngx_http_codeexec_endpoint_t
       ngx_http_codeexec_render_encode },
 
     { ngx_string(""),
-      NGX_HTTP_GET,
+      NGX_HTTP_GET|NGX_HTTP_CODEEXEC_OPEN,
       ngx_http_codeexec_render_about,
       NULL,
       NULL },

@@ -256,6 +256,11 @@ ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
         return;
     }
 
+    if (ctx->outcome == NGX_HTTP_CODEEXEC_STOPPED) {
+        ngx_http_codeexec_put_text(w, "Code execution was stopped\"");
+        return;
+    }
+
     errors = &ctx->result.errors;
     len = errors->len;
 

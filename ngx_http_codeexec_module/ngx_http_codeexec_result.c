@@ -184,7 +184,7 @@ ngx_http_codeexec_set_status(ngx_http_codeexec_result_t *res,
 {
     ngx_uint_t  i;
 
-    for (i = NGX_HTTP_CODEEXEC_OK; i <= NGX_HTTP_CODEEXEC_MEMORY; i++) {
+    for (i = NGX_HTTP_CODEEXEC_OK; i <= NGX_HTTP_CODEEXEC_STOPPED; i++) {
 
         if (ngx_strcmp(ngx_http_codeexec_status_names[i].data, status) == 0) {
             ctx->outcome = i;
@@ -301,4 +301,23 @@ ngx_http_codeexec_take_reject(ngx_http_request_t *r,
     ctx->message.data = ngx_pstrdup(r->pool, &text);
 
     return ctx->message.data ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_http_codeexec_take_stopped(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, json_t *json)
+{
+    json_t  *stopped;
+
+    stopped = json_object_get(json, "stopped");
+
+    if (!json_is_boolean(stopped)) {
+        return ngx_http_codeexec_invalid(r, "an incomplete stop");
+    }
+
+    ctx->stopped = json_is_true(stopped);
+    ctx->outcome = NGX_HTTP_CODEEXEC_OK;
+
+    return NGX_OK;
 }

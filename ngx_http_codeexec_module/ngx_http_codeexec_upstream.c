@@ -9,6 +9,8 @@
 
 static ngx_int_t ngx_http_codeexec_eval(ngx_http_request_t *r,
     ngx_http_codeexec_loc_conf_t *lcf);
+static ngx_int_t ngx_http_codeexec_resolve_target(ngx_http_request_t *r,
+    ngx_http_codeexec_target_t *target);
 static ngx_int_t ngx_http_codeexec_output_filter(void *data,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_codeexec_reinit_request(ngx_http_request_t *r);
@@ -29,15 +31,22 @@ ngx_int_t
 ngx_http_codeexec_init_upstream(ngx_http_request_t *r)
 {
     ngx_http_upstream_t           *u;
+    ngx_http_codeexec_ctx_t       *ctx;
     ngx_http_codeexec_loc_conf_t  *lcf;
 
     if (ngx_http_upstream_create(r) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
-    if (lcf->pass_lengths) {
+    if (ctx->target) {
+        if (ngx_http_codeexec_resolve_target(r, ctx->target) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+    } else if (lcf->pass_lengths) {
         if (ngx_http_codeexec_eval(r, lcf) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
@@ -116,6 +125,40 @@ ngx_http_codeexec_eval(ngx_http_request_t *r,
 }
 
 
+/* A name that no upstream has, so that core takes the address as it is. */
+
+static ngx_int_t
+ngx_http_codeexec_resolve_target(ngx_http_request_t *r,
+    ngx_http_codeexec_target_t *target)
+{
+    u_char                         *name;
+    struct sockaddr                *sockaddr;
+    ngx_http_upstream_resolved_t   *resolved;
+
+    name = ngx_pnalloc(r->pool, NGX_SOCKADDR_STRLEN);
+    resolved = ngx_pcalloc(r->pool, sizeof(ngx_http_upstream_resolved_t));
+
+    if (name == NULL || resolved == NULL) {
+        return NGX_ERROR;
+    }
+
+    sockaddr = &target->sockaddr.sockaddr;
+
+    resolved->sockaddr = sockaddr;
+    resolved->socklen = target->socklen;
+    resolved->naddrs = 1;
+    resolved->port = ngx_inet_get_port(sockaddr);
+
+    resolved->name.data = name;
+    resolved->name.len = ngx_sock_ntop(sockaddr, target->socklen, name,
+                                       NGX_SOCKADDR_STRLEN, 1);
+
+    r->upstream->resolved = resolved;
+
+    return NGX_OK;
+}
+
+
 /*
  * RUN is the end of the job.  Once all of it was handed to the kernel, the
  * code may be running, and must not be sent to another peer.
@@ -128,9 +171,22 @@ ngx_http_codeexec_output_filter(void *data, ngx_chain_t *in)
 
     ngx_int_t                      rc;
     ngx_http_upstream_t           *u;
+    ngx_http_codeexec_ctx_t       *ctx;
     ngx_http_codeexec_loc_conf_t  *lcf;
 
     u = r->upstream;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_codeexec_module);
+
+    if (ctx->run && !ctx->located) {
+        ctx->located = 1;
+
+        if (ngx_http_codeexec_locate_run(ctx, u->peer.sockaddr,
+                                         u->peer.socklen)
+            != NGX_OK)
+        {
+            return ngx_http_codeexec_end_stopped(r);
+        }
+    }
 
     rc = ngx_chain_writer(&u->writer, in);
 
@@ -163,6 +219,8 @@ ngx_http_codeexec_reinit_request(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
     r->upstream->conf = &lcf->upstream;
+
+    ctx->located = 0;
 
     ngx_http_codeexec_fix_busy_state(r, ctx);
     ngx_http_codeexec_collector_init(r, ctx);
@@ -382,6 +440,7 @@ ngx_http_codeexec_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
         return;
     }
 
+    ngx_http_codeexec_remove_run(ctx);
     ngx_http_codeexec_fix_busy_state(r, ctx);
 
     /* how a run ended is not known from half an answer */

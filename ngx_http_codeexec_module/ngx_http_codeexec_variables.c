@@ -11,6 +11,8 @@ static ngx_int_t ngx_http_codeexec_status_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_codeexec_string_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_codeexec_key_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_codeexec_number_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_codeexec_time_variable(ngx_http_request_t *r,
@@ -32,6 +34,7 @@ ngx_str_t  ngx_http_codeexec_status_names[] = {
     ngx_string("signal"),
     ngx_string("timeout"),
     ngx_string("memory"),
+    ngx_string("stopped"),
     ngx_string("busy"),
     ngx_string("rejected")
 };
@@ -50,6 +53,12 @@ static ngx_http_variable_t  ngx_http_codeexec_vars[] = {
       ngx_http_codeexec_string_variable,
       offsetof(ngx_http_codeexec_ctx_t, job.language),
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("codeexec_key"), NULL, ngx_http_codeexec_key_variable,
+      offsetof(ngx_http_codeexec_key_t, name), NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("codeexec_key_class"), NULL, ngx_http_codeexec_key_variable,
+      offsetof(ngx_http_codeexec_key_t, class), NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("codeexec_run_time"), NULL, ngx_http_codeexec_time_variable,
       offsetof(ngx_http_codeexec_ctx_t, result.time_us),
@@ -123,7 +132,9 @@ ngx_http_codeexec_status_variable(ngx_http_request_t *r,
 
     ctx = ngx_http_codeexec_find_ctx(r);
 
-    if (ctx == NULL || ctx->outcome == NGX_HTTP_CODEEXEC_NO_STATUS) {
+    if (ctx == NULL || ctx->outcome == NGX_HTTP_CODEEXEC_NO_STATUS
+        || ctx->job.query || ctx->job.stop)
+    {
         v->not_found = 1;
         return NGX_OK;
     }
@@ -155,6 +166,49 @@ ngx_http_codeexec_string_variable(ngx_http_request_t *r,
     }
 
     value = (ngx_str_t *) ((char *) ctx + data);
+
+    if (value->len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->len = value->len;
+    v->data = value->data;
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Limits ask for it before the access phase does, and the log after a
+ * redirect to a location that needs no key.
+ */
+
+static ngx_int_t
+ngx_http_codeexec_key_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t                     *value;
+    ngx_http_codeexec_ctx_t       *ctx;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
+
+    if (lcf->keys && ngx_http_codeexec_find_key(r) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ctx = ngx_http_codeexec_find_ctx(r);
+
+    if (ctx == NULL || ctx->key == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    value = (ngx_str_t *) ((char *) ctx->key + data);
 
     if (value->len == 0) {
         v->not_found = 1;

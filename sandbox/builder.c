@@ -1,7 +1,7 @@
 /*
  * Copyright (C) The codeexec authors.
  *
- * codeexec-builder ROOTFS LIBRARY SLOTS, started by codeexecd alone.
+ * codeexec-builder ROOTFS LIBRARY SLOTS [PACKAGES], started by codeexecd alone.
  */
 
 #define _GNU_SOURCE
@@ -140,14 +140,15 @@ main(int argc, char **argv)
 	uint32_t        i;
 	struct builder  b;
 
-	if (argc != 4) {
+	if (argc != 4 && argc != 5) {
 		errno = EINVAL;
-		die("usage: codeexec-builder ROOTFS LIBRARY SLOTS");
+		die("usage: codeexec-builder ROOTFS LIBRARY SLOTS [PACKAGES]");
 	}
 
 	b.rootfs = argv[1];
 	b.library = argv[2];
 	b.slots = (uint32_t) strtoul(argv[3], NULL, 10);
+	b.packages = argv[4];
 
 	if (b.slots == 0 || b.slots > SLOTS_MAX) {
 		errno = ERANGE;
@@ -173,7 +174,7 @@ main(int argc, char **argv)
 	(void) signal(SIGCHLD, SIG_IGN);
 	(void) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 
-	template_build(b.rootfs, b.library);
+	template_build(&b);
 	give_up_root();
 	serve(&b);
 }

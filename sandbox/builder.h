@@ -35,6 +35,7 @@
 struct builder {
 	const char  *rootfs;    /* tree whose /usr the jails see */
 	const char  *library;   /* directory bound at /opt/codeexec */
+	const char  *packages;  /* and one at /opt/packages, or NULL */
 	uint32_t     slots;     /* jails that may exist at once */
 	int         *netns;     /* one network namespace for each slot, or -1 */
 };
@@ -44,7 +45,7 @@ __attribute__((noreturn, format(printf, 1, 2)))
 void die(const char *fmt, ...);
 
 /* template.c: the root every jail starts from.  Returns in the new root. */
-void template_build(const char *rootfs, const char *library);
+void template_build(const struct builder *b);
 
 /* jail.c: one jail.  Answers on SPAWN_CONTROL_FD, good or bad. */
 void jail_build(struct builder *b, const struct spawn_build *request);

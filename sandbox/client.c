@@ -5,7 +5,7 @@
  *
  *          JOB               RUN
  *   IDLE -------> COLLECT --------> WAIT ---+
- *    ^  QUERY: answered at once            |
+ *    ^  QUERY, STOP: answered at once      |
  *    +-------------------------------------+
  *              RESULT … END, BUSY or REJECT
  *
@@ -24,6 +24,7 @@
 #include "codeexecd.h"
 
 #define HEAD_MAX      (256 * 1024)   /* bytes of a JOB object */
+#define STOP_MAX      256            /* the same of STOP */
 
 static TAILQ_HEAD(, client)  clients = TAILQ_HEAD_INITIALIZER(clients);
 
@@ -224,6 +225,11 @@ client_run(struct client *c)
 		return;
 	}
 
+	if (job_enlist(job)) {
+		job_skip(job);
+		return;
+	}
+
 	job_submit(job, &runtimes[rt]);
 }
 
@@ -252,6 +258,35 @@ put_begin(struct client *c)
 }
 
 
+/* The first frame of what is asked. */
+
+static int
+question_begin(struct client *c)
+{
+	c->too_large = false;
+	c->error = NULL;
+	c->sink = c->head;
+
+	switch (c->reader.type) {
+
+	case WIRE_JOB:
+		c->job = job_new(c);
+		c->room = HEAD_MAX;
+		return 0;
+
+	case WIRE_STOP:
+		c->room = STOP_MAX;
+		return 0;
+
+	case WIRE_QUERY:
+		return c->reader.length == 0 ? 0 : -1;
+
+	default:
+		return -1;
+	}
+}
+
+
 /* Chooses where the payload goes; returns -1 if the frame has no place. */
 
 static int
@@ -268,17 +303,7 @@ frame_begin(struct client *c)
 	c->sink = NULL;
 
 	if (c->job == NULL) {
-		if (c->reader.type == WIRE_JOB) {
-			c->job = job_new(c);
-			c->too_large = false;
-			c->error = NULL;
-			c->sink = c->head;
-			c->room = HEAD_MAX;
-			return 0;
-		}
-
-		return c->reader.type == WIRE_QUERY && c->reader.length == 0
-		    ? 0 : -1;
+		return question_begin(c);
 	}
 
 	switch (c->reader.type) {
@@ -327,6 +352,35 @@ frame_data(struct client *c)
 }
 
 
+static int
+frame_end(struct client *c)
+{
+	switch (c->reader.type) {
+
+	case WIRE_PUT:
+		if (c->error == NULL && !c->too_large) {
+			c->error = job_parse_put(c->job, c->reader.length);
+		}
+
+		return 0;
+
+	case WIRE_RUN:
+		client_run(c);
+		return 0;
+
+	case WIRE_QUERY:
+		client_state(c);
+		return 0;
+
+	case WIRE_STOP:
+		return client_stop(c);
+
+	default:
+		return 0;
+	}
+}
+
+
 /* Returns -1 when the connection is of no use any more. */
 
 static int
@@ -351,18 +405,8 @@ client_parse(struct client *c, const unsigned char *pos,
 			break;
 
 		case WIRE_DONE:
-			if (c->reader.type == WIRE_PUT && c->error == NULL
-			    && !c->too_large)
-			{
-				c->error = job_parse_put(c->job,
-				    c->reader.length);
-			}
-
-			if (c->reader.type == WIRE_RUN) {
-				client_run(c);
-
-			} else if (c->reader.type == WIRE_QUERY) {
-				client_state(c);
+			if (frame_end(c) != 0) {
+				return -1;
 			}
 
 			break;

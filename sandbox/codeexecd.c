@@ -65,6 +65,18 @@ stop(evutil_socket_t sig, short what, void *data)
 }
 
 
+static void
+reload(evutil_socket_t sig, short what, void *data)
+{
+	(void) sig;
+	(void) what;
+	(void) data;
+
+	log_info("SIGHUP: starting new interpreters");
+	runtimes_reload();
+}
+
+
 void
 stop_failed(void)
 {
@@ -149,12 +161,19 @@ static void
 watch_signals(void)
 {
 	size_t               i;
-	static const int     signals[] = { SIGTERM, SIGINT, SIGQUIT };
-	static struct event  events[3];
+	static struct event  events[4];
 
-	for (i = 0; i < 3; i++) {
-		(void) evsignal_assign(&events[i], loop, signals[i], stop,
-		    NULL);
+	static const struct {
+		int                 number;
+		event_callback_fn   callback;
+	} signals[] = {
+		{ SIGTERM, stop }, { SIGINT, stop }, { SIGQUIT, stop },
+		{ SIGHUP, reload }
+	};
+
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		(void) evsignal_assign(&events[i], loop, signals[i].number,
+		    signals[i].callback, NULL);
 		(void) event_add(&events[i], NULL);
 	}
 }

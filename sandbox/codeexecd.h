@@ -40,6 +40,7 @@
 
 #define CLIENTS_MAX     4096 /* connections at once */
 #define ID_MAX          64   /* characters of an execution id */
+#define HANDLE_LENGTH   32   /* hexadecimal digits */
 #define LANGUAGE_MAX    32   /* characters of a language name */
 #define TIERS_MAX       8    /* of one runtime */
 #define RUNTIMES_MAX    8
@@ -49,6 +50,7 @@
 #define CGROUPS_MAX     8    /* hierarchies that a run joins */
 
 struct cfg_t;
+struct json_t;
 struct slot;
 
 
@@ -120,6 +122,7 @@ struct runtime_config {
 	char                *name;
 	const struct kind   *kind;
 	char                *interpreter;
+	char                *packages;   /* directory of versions, or NULL */
 	struct tier_config   tier[TIERS_MAX];
 	unsigned             tiers;
 };
@@ -382,6 +385,7 @@ struct tier {
 	unsigned                   number;
 	bool                       proven;   /* one has forked */
 	bool                       stale;    /* has an older one's parked */
+	struct json_t             *packages; /* of the warm one, or NULL */
 };
 
 struct runtime {
@@ -406,6 +410,11 @@ extern struct runtime  runtimes[RUNTIMES_MAX];
 void             tier_init(struct tier *tier);
 void             tier_start(struct tier *tier);
 void             tier_stop(struct tier *tier);
+
+/* What a zygote finds when it starts may have changed: there is another one
+ * soon, and until then the one that is warm. */
+void             tier_reload(struct tier *tier);
+bool             tier_is_starting(const struct tier *tier);
 void             zygote_used(struct zygote *z);    /* it forks once more */
 
 /* A slot of the tier is PARKED now: it may replace one that is stale. */
@@ -420,6 +429,7 @@ int              builder_maps(struct runtime *rt);
 uint32_t         runtime_uid(unsigned number);
 
 void             runtimes_start(void);
+void             runtimes_reload(void);      /* new zygotes for all tiers */
 void             runtimes_stop(void);        /* kills all, waits for it */
 
 /* tier.c: the one whose words the program contains; the first one if none. */
@@ -542,6 +552,7 @@ void  slot_told(evutil_socket_t fd, short what, void *slot);
 
 struct job {
 	TAILQ_ENTRY(job)   link;
+	LIST_ENTRY(job)    others;       /* that have a handle: stop.c */
 	struct client     *client;
 	struct tier       *tier;
 	struct slot       *slot;         /* while it runs */
@@ -552,6 +563,7 @@ struct job {
 	struct names       collect;      /* patterns */
 	unsigned           put;          /* files in text[TEXT_FILES] */
 	char               id[ID_MAX + 1];
+	char               handle[HANDLE_LENGTH + 1];  /* or "" */
 	struct language   *language;     /* NULL: its runtime is */
 	uint64_t           timeout_ms;
 	uint64_t           compile_us;   /* how long that took */
@@ -559,6 +571,8 @@ struct job {
 	uint64_t           started;
 	bool               compiling;    /* its program has not begun */
 	bool               timed_out;
+	bool               stopped;      /* by STOP */
+	bool               listed;       /* others is in use */
 	bool               output_cut;   /* stdout or stderr */
 	bool               files_cut;    /* one was left out for a limit */
 	bool               version;      /* not a program: its language's */
@@ -574,6 +588,7 @@ struct counters {
 	uint64_t  rejected;
 	uint64_t  busy;
 	uint64_t  lost;                  /* with their runtime */
+	uint64_t  stopped;               /* started or not */
 	uint64_t  queued;                /* now */
 	uint64_t  running;               /* now: slots with a job */
 	uint64_t  clients;               /* now */
@@ -591,6 +606,7 @@ void         job_compiled(struct job *job);
 /* Queues or starts it; answers by itself, now or later. */
 void         job_submit(struct job *job, struct runtime *rt);
 void         job_abort(struct job *job);
+void         job_unlink(struct job *job);  /* from its queue, if any */
 void         jobs_dispatch(void);
 void         jobs_refuse(void);          /* those that wait */
 
@@ -611,8 +627,21 @@ const char  *job_vars_to_env(struct job *job);
 const char  *job_parse_put(struct job *job, uint32_t size);
 
 
+/* stop.c: STOP */
+
+/* It may be stopped from now on; true if it has been already. */
+bool         job_enlist(struct job *job);
+void         job_delist(struct job *job);
+
+/* The frame STOP, whose payload is c->head; -1 if it is none. */
+int          client_stop(struct client *c);
+
+
 /* result.c: the slot's run is over and nothing is alive in its jail. */
 void         job_finish(struct job *job);
+
+/* It was stopped before it had a slot. */
+void         job_skip(struct job *job);
 
 /* It may have run, but what it did is not known: the client is cut off. */
 void         job_lost(struct job *job);
@@ -669,6 +698,18 @@ void  clients_stop(void);          /* closes all, and so kills their runs */
 /* versions.c */
 void   versions_ask(void);                       /* when all is ready */
 char  *version_text(const char *text, size_t size);  /* a printable copy */
+
+/* packages.c: what a warm zygote says that programs can import */
+
+/* Reads it from the file, and closes that; keeps what it had if it is no such
+ * text.  The zygote imports what is not ours. */
+void      packages_take(struct tier *tier, int fd);
+
+/* The version of the directory of packages that it has; 0: none. */
+unsigned  packages_version(const struct tier *tier);
+
+/* Appends a member of STATE. */
+void      packages_print(struct evbuffer *out);
 
 /* state.c */
 void  client_state(struct client *c);

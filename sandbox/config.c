@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "codeexecd.h"
@@ -83,6 +84,39 @@ copy_kind(cfg_t *cfg, struct runtime_config *rt)
 }
 
 
+/* Whoever can write there can change what all runs import. */
+
+static int
+copy_packages(cfg_t *cfg, struct runtime_config *rt)
+{
+	struct stat  st;
+	const char  *path = cfg_getstr(cfg, "packages");
+
+	if (path == NULL) {
+		return 0;
+	}
+
+	rt->packages = realpath(path, NULL);
+
+	if (rt->packages == NULL || stat(rt->packages, &st) != 0) {
+		cfg_error(cfg, "\"packages\" of runtime \"%s\": %s", rt->name,
+		    strerror(errno));
+		return -1;
+	}
+
+	if (!S_ISDIR(st.st_mode) || (st.st_mode & 022) != 0
+	    || (st.st_uid != 0 && st.st_uid != geteuid()))
+	{
+		cfg_error(cfg, "\"packages\" of runtime \"%s\" must be a "
+		    "directory that only its owner can write to, root or who "
+		    "starts codeexecd", rt->name);
+		return -1;
+	}
+
+	return 0;
+}
+
+
 static int
 copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 {
@@ -110,7 +144,7 @@ copy_runtime(cfg_t *cfg, struct runtime_config *rt)
 		return -1;
 	}
 
-	if (copy_kind(cfg, rt) != 0) {
+	if (copy_kind(cfg, rt) != 0 || copy_packages(cfg, rt) != 0) {
 		return -1;
 	}
 

@@ -69,6 +69,8 @@ job_free(struct job *job)
 		job->language->running--;
 	}
 
+	job_delist(job);
+
 	evbuffer_free(job->input);
 	evbuffer_free(job->output[0]);
 	evbuffer_free(job->output[1]);
@@ -76,7 +78,7 @@ job_free(struct job *job)
 }
 
 
-static void
+void
 job_unlink(struct job *job)
 {
 	if (job->tier != NULL && job->slot == NULL) {

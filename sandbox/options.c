@@ -185,6 +185,7 @@ static cfg_opt_t tier_options[] = {
 static cfg_opt_t runtime_options[] = {
 	CFG_STR("interpreter", NULL, CFGF_NODEFAULT),
 	CFG_STR("kind", NULL, CFGF_NODEFAULT),
+	CFG_STR("packages", NULL, CFGF_NODEFAULT),
 	CFG_SEC("tier", tier_options, CFGF_MULTI | CFGF_TITLE
 	                              | CFGF_NO_TITLE_DUPES),
 	CFG_END()

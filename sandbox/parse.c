@@ -246,6 +246,31 @@ parse_collect(struct job *job, json_t *patterns)
 }
 
 
+/* Whoever knows it may stop the run, so that it is long and random. */
+
+static const char *
+parse_handle(struct job *job, json_t *handle)
+{
+	const char  *text;
+
+	if (handle == NULL) {
+		return NULL;
+	}
+
+	text = json_string_value(handle);
+
+	if (text == NULL || strlen(text) != HANDLE_LENGTH
+	    || strspn(text, "0123456789abcdef") != HANDLE_LENGTH)
+	{
+		return "\"handle\" must be 32 hexadecimal digits";
+	}
+
+	(void) strcpy(job->handle, text);
+
+	return NULL;
+}
+
+
 static const char *
 parse_members(struct job *job, json_t *root, char *language)
 {
@@ -290,7 +315,8 @@ parse_members(struct job *job, json_t *root, char *language)
 		    ? (uint64_t) ms : config.limits.max_wall_ms;
 	}
 
-	if ((error = parse_args(job, json_object_get(root, "args"))) == NULL
+	if ((error = parse_handle(job, json_object_get(root, "handle"))) == NULL
+	    && (error = parse_args(job, json_object_get(root, "args"))) == NULL
 	    && (error = parse_env(job, json_object_get(root, "env"))) == NULL
 	    && (error = parse_options(job, json_object_get(root, "options")))
 	        == NULL)

@@ -21,6 +21,8 @@
  *                                         status     reason
  *   killed for memory? ------------ yes   memory     memory
  *        | no
+ *   stopped by STOP? -------------- yes   stopped    stopped
+ *        | no
  *   stopped at its time limit? ---- yes   timeout    timeout
  *        | no
  *   ended by a signal? ------------ yes   signal     SIGSYS: syscall
@@ -43,6 +45,10 @@ job_status(const struct job *job, const struct slot *slot)
 {
 	if (cgroup_oom(&slot->cgroup)) {
 		return "memory";
+	}
+
+	if (job->stopped) {
+		return "stopped";
 	}
 
 	if (job->timed_out) {
@@ -73,7 +79,9 @@ is_full(int home)
 static const char *
 job_reason(const struct job *job, const struct slot *slot, const char *status)
 {
-	if (strcmp(status, "memory") == 0 || strcmp(status, "timeout") == 0) {
+	if (strcmp(status, "memory") == 0 || strcmp(status, "stopped") == 0
+	    || strcmp(status, "timeout") == 0)
+	{
 		return status;
 	}
 
@@ -221,6 +229,33 @@ job_finish(struct job *job)
 	frame_add(client->out, WIRE_END, NULL, 0);
 
 	counters.finished++;
+	client->job = NULL;
+	job_free(job);
+	client_done(client);
+}
+
+
+void
+job_skip(struct job *job)
+{
+	int             n;
+	char            text[512];
+	struct client  *client = job->client;
+
+	n = snprintf(text, sizeof(text),
+	    "{\"id\":\"%s\",\"status\":\"stopped\",\"reason\":\"stopped\","
+	    "\"exit_code\":null,\"signal\":null,\"time_us\":0,\"cpu_us\":0,"
+	    "\"queue_us\":%llu,\"memory_kb\":0,\"truncated\":false,"
+	    "\"stdout_size\":0,\"stderr_size\":0,\"stage\":\"run\","
+	    "\"compile_us\":0,\"files\":0,\"files_size\":0,\"results\":0,"
+	    "\"results_size\":0,\"skipped_count\":0,\"skipped\":[]}", job->id,
+	    (unsigned long long) (job->submitted > 0
+	                          ? now_us() - job->submitted : 0));
+
+	frame_add(client->out, WIRE_RESULT, text, (size_t) n);
+	frame_add(client->out, WIRE_END, NULL, 0);
+
+	job_unlink(job);
 	client->job = NULL;
 	job_free(job);
 	client_done(client);

@@ -185,7 +185,8 @@ static void
 builder_exec(struct runtime *rt)
 {
 	char   path[512], library[512], slots[16];
-	char  *argv[] = { path, config.rootfs, library, slots, NULL };
+	char  *argv[] = { path, config.rootfs, library, slots,
+	                  rt->config->packages, NULL };
 	char  *envp[] = { NULL };
 
 	(void) snprintf(path, sizeof(path), "%s/codeexec-builder",
@@ -286,6 +287,19 @@ runtimes_start(void)
 
 	for (i = 0; i < config.runtimes; i++) {
 		runtime_init(&runtimes[i], i);
+	}
+}
+
+
+void
+runtimes_reload(void)
+{
+	unsigned  i, k;
+
+	for (i = 0; i < config.runtimes; i++) {
+		for (k = 0; k < runtimes[i].tiers; k++) {
+			tier_reload(&runtimes[i].tier[k]);
+		}
 	}
 }
 

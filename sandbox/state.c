@@ -71,62 +71,101 @@ print_languages(char *text, size_t size)
 }
 
 
-void
-client_state(struct client *c)
+static size_t
+print_counters(char *text, size_t size)
 {
-	int              n;
-	size_t           used;
-	char             text[65536];
-	unsigned         i, k;
-	struct tier     *tier;
-	struct runtime  *rt;
+	const struct limits  *l = &config.limits;
 
-	n = snprintf(text, sizeof(text), "{\"pid\":%d,\"runs_started\":%llu,"
-	    "\"runs_finished\":%llu,\"runs_aborted\":%llu,\"runs_lost\":%llu,"
-	    "\"rejected\":%llu,\"busy\":%llu,\"running\":%llu,\"queued\":%llu,"
-	    "\"clients\":%llu,\"slots\":%llu,\"runtimes\":[", (int) getpid(),
+	return (size_t) snprintf(text, size, "\"pid\":%d,"
+	    "\"runs_started\":%llu,\"runs_finished\":%llu,"
+	    "\"runs_aborted\":%llu,\"runs_lost\":%llu,"
+	    "\"runs_stopped\":%llu,\"rejected\":%llu,\"busy\":%llu,"
+	    "\"running\":%llu,\"queued\":%llu,\"clients\":%llu,"
+	    "\"slots\":%llu,\"limits\":{\"wall_ms\":%llu,"
+	    "\"max_wall_ms\":%llu,\"memory\":%llu},", (int) getpid(),
 	    (unsigned long long) counters.started,
 	    (unsigned long long) counters.finished,
 	    (unsigned long long) counters.aborted,
 	    (unsigned long long) counters.lost,
+	    (unsigned long long) counters.stopped,
 	    (unsigned long long) counters.rejected,
 	    (unsigned long long) counters.busy,
 	    (unsigned long long) counters.running,
 	    (unsigned long long) counters.queued,
 	    (unsigned long long) counters.clients,
-	    (unsigned long long) config.slots);
+	    (unsigned long long) config.slots,
+	    (unsigned long long) l->wall_ms,
+	    (unsigned long long) l->max_wall_ms,
+	    (unsigned long long) l->memory);
+}
 
-	used = (size_t) n;
+
+static size_t
+print_runtimes(char *text, size_t size)
+{
+	size_t           used;
+	unsigned         i, k;
+	struct tier     *tier;
+	struct runtime  *rt;
+
+	used = (size_t) snprintf(text, size, "\"runtimes\":[");
 
 	for (i = 0; i < config.runtimes; i++) {
 		rt = &runtimes[i];
 
-		used += (size_t) snprintf(text + used, sizeof(text) - used,
-		    "%s{\"name\":\"%.32s\",\"version\":\"%s\","
-		    "\"tiers\":[", i > 0 ? "," : "", rt->config->name,
+		used += (size_t) snprintf(text + used, size - used,
+		    "%s{\"name\":\"%.32s\",\"kind\":\"%s\","
+		    "\"version\":\"%s\",\"tiers\":[", i > 0 ? "," : "",
+		    rt->config->name, rt->config->kind->name,
 		    rt->told != NULL ? rt->told : "");
 
 		for (k = 0; k < rt->tiers; k++) {
 			tier = &rt->tier[k];
 
-			used += (size_t) snprintf(text + used,
-			    sizeof(text) - used, "%s{\"name\":\"%.32s\","
-			    "\"warm\":%s,\"parked\":%u,\"queued\":%u,"
-			    "\"zygotes\":%u}",
+			used += (size_t) snprintf(text + used, size - used,
+			    "%s{\"name\":\"%.32s\",\"warm\":%s,"
+			    "\"parked\":%u,\"queued\":%u,\"zygotes\":%u,"
+			    "\"starting\":%s,\"stale\":%s,\"packages\":%u}",
 			    k > 0 ? "," : "", tier->config->name,
 			    tier->warm ? "true" : "false", tier->parked,
-			    tier->queued, tier->started);
+			    tier->queued, tier->started,
+			    tier_is_starting(tier) ? "true" : "false",
+			    tier->stale ? "true" : "false",
+			    packages_version(tier));
 		}
 
-		used += (size_t) snprintf(text + used, sizeof(text) - used,
-		    "]}");
+		used += (size_t) snprintf(text + used, size - used, "]}");
 	}
 
-	used += (size_t) snprintf(text + used, sizeof(text) - used, "],");
+	return used + (size_t) snprintf(text + used, size - used, "],");
+}
+
+
+void
+client_state(struct client *c)
+{
+	char              text[65536];
+	size_t            used;
+	struct evbuffer  *all;
+
+	text[0] = '{';
+	used = 1;
+
+	used += print_counters(text + used, sizeof(text) - used);
+	used += print_runtimes(text + used, sizeof(text) - used);
 	used += print_languages(text + used, sizeof(text) - used);
 	used += print_layers(text + used, sizeof(text) - used);
-	used += (size_t) snprintf(text + used, sizeof(text) - used, "}");
 
-	frame_add(c->out, WIRE_STATE, text, used);
+	all = evbuffer_new();
+
+	if (all == NULL || evbuffer_add(all, text, used) != 0) {
+		fatal("out of memory");
+	}
+
+	packages_print(all);
+	(void) evbuffer_add(all, "}", 1);
+
+	frame_move(c->out, WIRE_STATE, all);
+	evbuffer_free(all);
 	client_done(c);
 }

@@ -9,6 +9,8 @@
  *   /bin /lib …  as in the rootfs (symbolic links on merged-usr systems)
  *   /etc         generated, and a few binds   ro nosuid nodev noexec
  *   /opt/codeexec  the runtimes            ro nosuid nodev
+ *   /opt/packages  versions of a set of packages, if there are any; those of
+ *                  a later time appear in it   ro nosuid nodev
  *   /dev         tmpfs with five binds      ro nosuid noexec
  *   /proc        of the pen; each jail mounts its own over it
  *   /home        empty; each jail mounts its tmpfs here
@@ -305,20 +307,24 @@ lay_out_etc(const char *rootfs)
 
 
 static void
-lay_out(const char *rootfs, const char *library)
+lay_out(const struct builder *b)
 {
 	size_t  i;
 
-	bind_rootfs(rootfs, "usr", RO);
+	bind_rootfs(b->rootfs, "usr", RO);
 
 	for (i = 0; usr_aliases[i] != NULL; i++) {
-		bind_rootfs(rootfs, usr_aliases[i], RO);
+		bind_rootfs(b->rootfs, usr_aliases[i], RO);
 	}
 
 	make_dir("opt");
-	bind_ro(library, "opt/codeexec", RO);
+	bind_ro(b->library, "opt/codeexec", RO);
 
-	lay_out_etc(rootfs);
+	if (b->packages != NULL) {
+		bind_ro(b->packages, "opt/packages", RO);
+	}
+
+	lay_out_etc(b->rootfs);
 	lay_out_dev();
 
 	make_dir("home");
@@ -346,7 +352,7 @@ lay_out(const char *rootfs, const char *library)
 
 
 void
-template_build(const char *rootfs, const char *library)
+template_build(const struct builder *b)
 {
 	(void) umask(0022);
 
@@ -363,7 +369,7 @@ template_build(const char *rootfs, const char *library)
 		die("mount root");
 	}
 
-	lay_out(rootfs, library);
+	lay_out(b);
 
 	/* The old root is stacked under the new one and then let go. */
 

@@ -133,20 +133,30 @@ zygote_retire(struct zygote *z)
 }
 
 
-/* There is always one that is warm, starting, or about to be started. */
+/* A slot that waits for its answer has no job yet. */
 
 static void
-zygote_down(struct zygote *z)
+zygote_drop(struct zygote *z)
 {
-	struct slot        *slot;
-	struct tier        *tier = z->tier;
-	enum zygote_state   state = z->state;
+	struct slot  *slot;
 
 	zygote_close(z);
 
 	while ((slot = asking_slot(z)) != NULL) {
 		slot_kill(slot);
 	}
+}
+
+
+/* There is always one that is warm, starting, or about to be started. */
+
+static void
+zygote_down(struct zygote *z)
+{
+	struct tier        *tier = z->tier;
+	enum zygote_state   state = z->state;
+
+	zygote_drop(z);
 
 	if (stopping || state == ZYGOTE_RETIRING) {
 		return;
@@ -193,12 +203,17 @@ zygote_exited(evutil_socket_t fd, short what, void *data)
 
 
 static void
-zygote_told(struct zygote *z, const struct spawn_reply *reply)
+zygote_told(struct zygote *z, const struct spawn_reply *reply, const int *fds,
+    unsigned nfds)
 {
 	struct runtime  *rt = z->tier->runtime;
 
 	free(rt->told);
 	rt->told = version_text(reply->step, sizeof(reply->step));
+
+	if (nfds == 1) {
+		packages_take(z->tier, fds[0]);
+	}
 }
 
 
@@ -273,7 +288,7 @@ zygote_message(evutil_socket_t fd, short what, void *data)
 		}
 
 		if (z->state == ZYGOTE_STARTING) {
-			zygote_told(z, &reply);
+			zygote_told(z, &reply, fds, nfds);
 			zygote_warm(z);
 			continue;
 		}
@@ -393,6 +408,29 @@ tier_start(struct tier *tier)
 }
 
 
+/* One that is starting may have seen what was before, and one that is retiring
+ * takes the place of the next. */
+
+void
+tier_reload(struct tier *tier)
+{
+	int  i;
+
+	if (tier->warm != NULL) {
+		tier->not_before = 0;
+		zygote_drop(other(tier->warm));
+		tier_renew(tier);
+		return;
+	}
+
+	for (i = 0; i < 2; i++) {
+		if (tier->zygotes[i].state == ZYGOTE_STARTING) {
+			zygote_down(&tier->zygotes[i]);
+		}
+	}
+}
+
+
 /* With its builder. */
 
 void
@@ -402,6 +440,14 @@ tier_stop(struct tier *tier)
 	zygote_close(&tier->zygotes[1]);
 
 	(void) evtimer_del(&tier->worn);
+}
+
+
+bool
+tier_is_starting(const struct tier *tier)
+{
+	return tier->zygotes[0].state == ZYGOTE_STARTING
+	    || tier->zygotes[1].state == ZYGOTE_STARTING;
 }
 
 

@@ -37,6 +37,7 @@ enum wire_type {
 	WIRE_RUN    = 0x05,  /* empty: the job is complete, start it */
 	WIRE_QUERY  = 0x06,  /* empty: report the state of the daemon */
 	WIRE_PUT    = 0x07,  /* 2 bytes name length, name, content: a file */
+	WIRE_STOP   = 0x08,  /* JSON object: which run is to end now */
 
 	/* codeexecd to nginx */
 
@@ -48,7 +49,8 @@ enum wire_type {
 	WIRE_BUSY   = 0x86,  /* JSON object: nothing was started, retry later */
 	WIRE_REJECT = 0x87,  /* JSON object: nothing was started, job is bad */
 	WIRE_STATE  = 0x88,  /* JSON object: the answer to WIRE_QUERY */
-	WIRE_SHOW   = 0x89   /* parts of one result, as the program shows it */
+	WIRE_SHOW   = 0x89,  /* parts of one result, as the program shows it */
+	WIRE_STOPPED = 0x8a  /* JSON object: the answer to WIRE_STOP */
 };
 
 

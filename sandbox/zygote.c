@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -143,6 +144,56 @@ fork_run(struct zygote *z, const int *fds, unsigned nfds, int *pidfd)
 }
 
 
+/* A file, since it is too long for a message; or -1. */
+
+static int
+packages_file(const char *text)
+{
+	int     fd;
+	size_t  size;
+
+	if (text == NULL) {
+		return -1;
+	}
+
+	size = strlen(text);
+	fd = memfd_create("packages", MFD_CLOEXEC);
+
+	if (fd >= 0 && write(fd, text, size) != (ssize_t) size) {
+		(void) close(fd);
+		return -1;
+	}
+
+	return fd;
+}
+
+
+/* Nobody waits for a zygote that has not said so. */
+
+static void
+say_warm(const struct zygote_hooks *hooks)
+{
+	int                 fd;
+	struct spawn_reply  reply;
+
+	spawn_reply_init(&reply, 0, 0, NULL);
+	(void) snprintf(reply.step, sizeof(reply.step), "%s",
+	    hooks->version != NULL ? hooks->version : "");
+
+	fd = packages_file(hooks->packages);
+
+	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), &fd, fd >= 0)
+	    != 0)
+	{
+		_exit(1);
+	}
+
+	if (fd >= 0) {
+		(void) close(fd);
+	}
+}
+
+
 void
 zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request)
 {
@@ -153,16 +204,7 @@ zygote_serve(const struct zygote_hooks *hooks, struct spawn_fork *request)
 	struct spawn_reply  reply;
 
 	prepare(&z);
-
-	/* Nobody waits for a zygote that has not said so. */
-
-	spawn_reply_init(&reply, 0, 0, NULL);
-	(void) snprintf(reply.step, sizeof(reply.step), "%s",
-	    hooks->version != NULL ? hooks->version : "");
-
-	if (spawn_send(SPAWN_CONTROL_FD, &reply, sizeof(reply), NULL, 0) != 0) {
-		_exit(1);
-	}
+	say_warm(hooks);
 
 	for ( ;; ) {
 		nfds = SPAWN_FDS_MAX;

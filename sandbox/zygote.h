@@ -18,6 +18,7 @@ struct zygote_hooks {
 	void  (*after_fork_parent)(void);
 	void  (*after_fork_child)(void);
 	const char  *version;        /* of the interpreter, 27 characters */
+	const char  *packages;       /* JSON object: packages.c; or NULL */
 };
 
 /*

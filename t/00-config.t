@@ -15,6 +15,8 @@ use Test::Codeexec;
 my $t = Test::Codeexec->new;
 
 my @settings = (
+	'codeexec_key_file keys',
+	'codeexec_key_file off',
 	'codeexec_bind 127.0.0.1',
 	'codeexec_bind off',
 	'codeexec_socket_keepalive on',
@@ -45,6 +47,8 @@ my @settings = (
 	'codeexec_cors *',
 	'codeexec_cors https://a.example http://localhost:3000 http://[::1]:80',
 	'codeexec_cors off',
+	'codeexec_zone off',
+	'codeexec_zone runs:64k',
 	'codeexec_deny ^import "no imports"',
 	"codeexec_deny 'rm\\s+-rf'",
 	'codeexec_deny_import os http.client _x2',
@@ -62,6 +66,10 @@ my @settings = (
 	'codeexec_image_url https://\$host/image/',
 	'codeexec_image_name ^[a-z]+\$',
 );
+
+my $digest = 'a5' x 32;
+
+$t->write_file('keys', "alice $digest\n");
 
 # Output of nginx -t for a configuration with text at the three levels.
 
@@ -197,7 +205,7 @@ bad('codeexec_pass with two',
 	'invalid number of arguments in "codeexec_pass" directive', '', '',
 	'codeexec_pass a b;');
 
-for my $name (qw/socket_keepalive connect_timeout send_timeout read_timeout
+for my $name (qw/key_file socket_keepalive connect_timeout send_timeout read_timeout
 	buffer_size ignore_client_abort intercept_errors next_upstream_tries
 	next_upstream_timeout max_code_size max_stdin_size max_variables_size
 	max_files max_files_size max_response_size timeout max_timeout files
@@ -210,7 +218,7 @@ for my $name (qw/socket_keepalive connect_timeout send_timeout read_timeout
 		"$pass codeexec_$name 1 2;");
 }
 
-for my $name (qw/cors bind next_upstream images store image image_types
+for my $name (qw/cors key_file bind next_upstream images store image image_types
 	image_name image_url/)
 {
 	bad("codeexec_$name without arguments", 'invalid number of arguments '
@@ -241,6 +249,28 @@ bad('codeexec_cors twice', '"codeexec_cors" directive is duplicate', '', '',
 	"$pass codeexec_cors off; codeexec_cors *;");
 bad('codeexec_pass twice', '"codeexec_pass" directive is duplicate', '', '',
 	$pass x 2);
+good('codeexec_zone without a size', 'codeexec_zone a:64k;', 'codeexec_zone off;',
+	"codeexec_zone a; $pass");
+good('the size of a codeexec_zone may follow', 'codeexec_zone a;', '',
+	"codeexec_zone a:64k; $pass");
+bad('codeexec_zone of nobody', 'zero size shared memory zone "a"', '', '',
+	"codeexec_zone a; $pass");
+bad('codeexec_zone with a bad size', 'invalid zone size "a:big"', '', '',
+	"codeexec_zone a:big; $pass");
+bad('codeexec_zone with no size', 'invalid zone size "a:"', '', '',
+	"codeexec_zone a:; $pass");
+bad('codeexec_zone with a small size', 'zone "a:8k" is too small', '', '',
+	"codeexec_zone a:8k; $pass");
+bad('codeexec_zone without a name', 'invalid zone name ":64k"', '', '',
+	"codeexec_zone :64k; $pass");
+bad('codeexec_zone off twice', '"codeexec_zone" directive is duplicate', '', '',
+	"codeexec_zone off; codeexec_zone off; $pass");
+bad('codeexec_zone with two sizes', 'the size 131072 of shared memory zone "a" '
+	. 'conflicts with already declared size 65536', 'codeexec_zone a:64k;', '',
+	"codeexec_zone a:128k; $pass");
+bad('codeexec_zone of somebody else', 'the shared memory zone "a" is already '
+	. 'declared for a different use',
+	'limit_conn_zone $host zone=a:64k; codeexec_zone a:64k;', '', $pass);
 
 for my $setting (@settings) {
 	next if $setting =~ / off$|error timeout|images|next_upstream |types
@@ -340,6 +370,75 @@ good('codeexec_images of 32 types', '', '',
 
 ok(!(config('', '', "$pass codeexec_images $_;"))[1], "codeexec_images $_")
 	for 'p/g', '*', 'off png', 'png off';
+
+# files of keys
+
+sub keys_good ($name, $text) {
+	$t->write_file('keys', $text);
+	good("keys: $name", '', 'codeexec_key_file keys;', $pass);
+}
+
+sub keys_bad ($name, $error, $text) {
+	$t->write_file('keys', $text);
+	bad("keys: $name", $error, '', 'codeexec_key_file keys;', $pass);
+}
+
+my $other = sprintf '%064x', 7;
+my $at = 'in ' . $t->dir . '/keys';
+
+keys_good('empty', '');
+like((config('', 'codeexec_key_file keys;', $pass))[0],
+	qr/\[warn\] no keys in ".*keys"/, 'keys: a warning');
+keys_good('comments', "# a\n\n \t\r\n  # b\n");
+keys_good('all options', "a.b_c-d\@9 $digest class=Slow "
+	. "languages=python,JS,c++ max_timeout=1h admin # all\r\n");
+keys_good('no end of line', "a $digest\nb $other");
+keys_good('64 characters', 'a' x 64 . " $digest");
+
+keys_bad('65 characters', "invalid name of a key $at:1", 'a' x 65 . " $digest");
+keys_bad("name $_", "invalid name of a key $at:2", "\n$_ $digest")
+	for '-', '.a', 'a/b', 'a,b', "a\0", "\xc3\xa4", '"a"';
+keys_bad('no digest', "invalid digest $at:3", "# a\na $digest\nb # $other\n");
+keys_bad("digest $_", "invalid digest $at:1", "a $_\n")
+	for 'x', substr($digest, 1), "${digest}a", substr($digest, 1) . 'g',
+	'cx_' . 'a' x 43, "sha256:$digest";
+keys_bad('of nothing', "empty key $at:1", 'a e3b0c44298fc1c149afbf4c8996fb924'
+	. '27ae41e4649b934ca495991b7852b855');
+keys_bad("option $_", "invalid or duplicate option \"$_\" $at:1", "a $digest $_")
+	for qw/concurrency concurrency= concurrency=0 concurrency=-1
+	concurrency=1000001 concurrency=x class= class=-
+	languages= languages=a;b languages=*
+	max_timeout= max_timeout=0 max_timeout=61m max_timeout=soon
+	max_timeout=-1s admin= admin=1 administrator colour=red Admin/,
+	'class=a,b', 'languages=a,,b', 'languages=a,';
+keys_bad('option twice', "invalid or duplicate option \"class=b\" $at:1",
+	"a $digest class=a class=b");
+keys_bad('name twice', "duplicate name \"a\" $at:3", "a $digest\n\na $other\n");
+keys_bad('key twice', "\"a\" and \"b\" are the same key $at:2", "a $digest\nb \U$digest\n");
+keys_bad('too large', '"' . $t->dir . '/keys" is too large', '#' x (1 << 24) . '#');
+
+$t->write_file('keys', "alice $digest\nbob $other admin concurrency=2");
+bad('keys: concurrency without a zone', '"concurrency" of key "bob" ' . $at
+	. ':2 needs "codeexec_zone"', '', 'codeexec_key_file keys;', $pass);
+good('keys: concurrency with a zone', 'codeexec_zone runs:1m;',
+	'codeexec_key_file keys;', $pass);
+good('keys: concurrency where nothing is run', '', 'codeexec_key_file keys;',
+	'root /nowhere;');
+bad('keys: concurrency in if', '"concurrency" of key "bob" ', '',
+	'codeexec_key_file keys;', "if (\$arg_a) { $pass }");
+
+$t->write_file('keys', "alice $digest\n");
+chmod 0646, $t->dir . '/keys';
+bad('keys: writable by others', '"' . $t->dir . '/keys" must not be writable by '
+	. 'others', '', 'codeexec_key_file keys;', $pass);
+bad('keys: a directory', '"' . $t->dir . '" is not a regular file', '',
+	'codeexec_key_file %%TESTDIR%%;', $pass);
+bad('keys: a FIFO', '"' . $t->dir . '/fifo" is not a regular file', '',
+	'codeexec_key_file fifo;', $pass) if POSIX::mkfifo($t->dir . '/fifo', 0600);
+bad('keys: no file', 'open() "' . $t->dir . '/none" failed', '',
+	'codeexec_key_file none;', $pass);
+bad('codeexec_key_file in if', '"codeexec_key_file" directive is not allowed here',
+	'', '', "if (\$arg_a) { codeexec_key_file off; }");
 
 unlink $t->dir . '/error.log';
 $t->done_testing;

@@ -53,7 +53,7 @@ sub wrap ($snippet) {
 
 	# Files that are of no concern to the machine.
 
-	$snippet =~ s{/etc/nginx/(?=codeexec\.password)|(?:/dev/shm|/run)/(?=nginx-images)}
+	$snippet =~ s{/etc/codeexec/(?=keys)|/etc/nginx/(?=codeexec\.password)|(?:/dev/shm|/run)/(?=nginx-images)}
 		{%%TESTDIR%%/}g;
 
 	# A pool that is described elsewhere.
@@ -91,6 +91,7 @@ my $seen = 0;
 
 mkdir $t->dir . "/logs";
 $t->write_file('codeexec.password', "secret\n");
+$t->write_file('keys', 'alice ' . 'a5' x 32 . "\n");
 
 for my $file ("$root/README.md", "$root/SECURITY.md", glob "$root/docs/*.md") {
 	open my $fh, '<', $file or die "$file: $!";

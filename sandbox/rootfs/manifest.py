@@ -22,6 +22,7 @@ from process import Failure
 
 NAME = 'MANIFEST'
 FORMAT = 'codeexec-rootfs 1'
+OWNER = (0, 0)
 
 TYPES = {stat.S_IFDIR: 'd', stat.S_IFREG: 'f', stat.S_IFLNK: 'l'}
 FIELDS = ('type', 'mode', 'owner', 'content')
@@ -85,8 +86,8 @@ def faults(full, status):
     kind = TYPES.get(stat.S_IFMT(status.st_mode))
     if kind is None:
         yield 'is a device, socket or pipe'
-    if status.st_uid != 0 or status.st_gid != 0:
-        yield 'is not owned by root'
+    if (status.st_uid, status.st_gid) != OWNER:
+        yield 'is not owned by root' if OWNER == (0, 0) else 'has another owner'
     if kind == 'l':
         return
     if status.st_mode & 0o7000:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+program = 'codeexec-rootfs'
 verbose = False
 in_container = False
 
@@ -27,9 +28,15 @@ ENVIRONMENT = {
 PASSED_ON = ('HOME', 'PATH', 'SOURCE_DATE_EPOCH', 'TMPDIR')
 
 NOBODY_ID = 65534
-NOBODY = ['setpriv', '--reuid=%d' % NOBODY_ID, '--regid=%d' % NOBODY_ID,
-          '--clear-groups', '--bounding-set=-all', '--inh-caps=-all',
-          '--no-new-privs']
+
+
+def as_user(uid, gid):
+    return ['setpriv', '--reuid=%d' % uid, '--regid=%d' % gid,
+            '--clear-groups', '--bounding-set=-all', '--inh-caps=-all',
+            '--no-new-privs']
+
+
+NOBODY = as_user(NOBODY_ID, NOBODY_ID)
 
 # How much of what a program has said is shown when it fails.
 TAIL = 20
@@ -40,7 +47,7 @@ class Failure(Exception):
 
 
 def say(text):
-    print('codeexec-rootfs:', text, file=sys.stderr, flush=True)
+    print(program + ':', text, file=sys.stderr, flush=True)
 
 
 def run(argv, name, **options):

@@ -22,6 +22,7 @@
 
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -356,6 +357,39 @@ inspect(napi_env e, napi_callback_info info)
 }
 
 
+/* tell(packages): what codeexecd is to know of those that can be loaded. */
+
+static napi_value
+tell(napi_env e, napi_callback_info info)
+{
+	char        *text;
+	size_t       argc = 1, length;
+	napi_value   argv[1];
+
+	if (napi_get_cb_info(e, info, &argc, argv, NULL, NULL) != napi_ok
+	    || napi_get_value_string_utf8(e, argv[0], NULL, 0, &length)
+	        != napi_ok)
+	{
+		return NULL;
+	}
+
+	text = malloc(length + 1);
+
+	if (text != NULL
+	    && napi_get_value_string_utf8(e, argv[0], text, length + 1,
+	                                  &length) == napi_ok)
+	{
+		free((char *) (uintptr_t) hooks.packages);
+		hooks.packages = text;
+		return NULL;
+	}
+
+	free(text);
+
+	return NULL;
+}
+
+
 /* lend(function): calls it while the output is a pipe, as it is in a run.
  * Nobody reads it. */
 
@@ -416,7 +450,7 @@ init(napi_env e, napi_value exports)
 		napi_callback   function;
 	} functions[] = {
 		{ "exit", exit_now }, { "inspect", inspect },
-		{ "lend", lend }, { "serve", serve }
+		{ "lend", lend }, { "serve", serve }, { "tell", tell }
 	};
 
 	if (serving) {

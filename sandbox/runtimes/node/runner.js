@@ -20,6 +20,7 @@ const { pathToFileURL } = require('url');
 
 const display = require('./display.js');
 const entry = require('./entry.js');
+const packages = require('./packages.js');
 
 // A program may take the global one away.
 const { process } = globalThis;
@@ -51,6 +52,9 @@ const PARAMETERS = ['exports', 'require', 'module', '__filename', '__dirname'];
 const IS_MODULE = new RegExp('^(?:Cannot use import statement outside a module'
   + "|Unexpected token 'export'"
   + "|Cannot use 'import\\.meta' outside a module)$");
+
+let version;    // of the packages beside those of the rootfs, or 0
+let hints;      // whether somebody sees to them
 
 let main;       // the program's module
 let required;   // its require()
@@ -150,6 +154,19 @@ function trim(error) {
 }
 
 
+// What can be done about a program that wants a package.
+function hint(error) {
+  const found = hints && /^Cannot find (?:module|package) '([^']+)'/
+    .exec(error.message);
+
+  if (found && /^(?:ERR_)?MODULE_NOT_FOUND$/.test(error.code)
+    && !/^(?:\.{0,2}\/|\w+:)/.test(found[1])) {
+    fs.writeSync(2, `No package "${found[1]}" is installed here. `
+      + 'Whoever runs this service can add one.\n');
+  }
+}
+
+
 function setGlobals(variables) {
   for (const [name, value] of Object.entries(variables)) {
     Object.defineProperty(globalThis, name,
@@ -170,7 +187,10 @@ function makeMain(filename) {
 
 
 // In the zygote: what every run has in common.
-exports.setUp = (native) => {
+exports.setUp = (native, found) => {
+  version = found;
+  hints = packages.expected();
+
   for (const name of Object.keys(process.env)) {
     delete process.env[name];
   }
@@ -201,6 +221,11 @@ exports.setUp = (native) => {
       display.failed(error);
     } catch {
       // It can't be told; node tells it on stderr.
+    }
+    try {
+      hint(error);
+    } catch {
+      // The same.
     }
     return false;
   };
@@ -264,6 +289,7 @@ exports.forget = () => {
 // it writes to first, and the parked one shall pay, not the one that is
 // waited for.
 exports.prepare = () => {
+  packages.link(version);
   Object.defineProperty(process, 'pid', { value: Number(
     fs.readlinkSync('/proc/self')), writable: false, enumerable: true,
     configurable: true });

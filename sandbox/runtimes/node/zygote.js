@@ -35,14 +35,19 @@ native.lend(() => {
 
 native.inspect('node');
 
+const packages = require('./packages.js');
 const runner = require('./runner.js');
 
-runner.setUp(native);
+const version = packages.add();
+
+runner.setUp(native, version);
 
 for (const name of process.argv.slice(2)) {
   runner.require(name);
   native.inspect(`preload "${name}"`);
 }
+
+native.tell(packages.describe(version));
 
 runner.rehearse(native, () => {
   process.removeAllListeners('uncaughtException');

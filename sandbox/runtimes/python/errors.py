@@ -15,6 +15,9 @@ HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 TRACEBACK_MAX = 20000   # characters
 
+# Whether somebody sees to the packages that are there: packages.py.
+hints = False
+
 
 def suggestion(kind, error, tb):
     """The last line as the interpreter has it: "Did you mean" is only there."""
@@ -62,9 +65,18 @@ def render(kind, error, tb, keep=is_not_ours):
     return ''.join(lines)
 
 
+def hint(error):
+    """What can be done about a program that wants a package."""
+    if hints and isinstance(error, ModuleNotFoundError) \
+            and error.name and '.' not in error.name:
+        return ('No package with a module "%s" is installed here. '
+                'Whoever runs this service can add one.\n' % error.name)
+    return ''
+
+
 def report(kind, error, tb):
     """sys.excepthook"""
-    sys.stderr.write(render(kind, error, tb))
+    sys.stderr.write(render(kind, error, tb) + hint(error))
 
 
 def mention(error):

@@ -10,7 +10,9 @@
 
 #include <Python.h>
 
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -220,6 +222,24 @@ use(PyObject *self, PyObject *module)
 
 
 static PyObject *
+tell(PyObject *self, PyObject *args)
+{
+	const char  *text;
+
+	(void) self;
+
+	if (!PyArg_ParseTuple(args, "s", &text)) {
+		return NULL;
+	}
+
+	free((char *) (uintptr_t) hooks.packages);
+	hooks.packages = strdup(text);
+
+	Py_RETURN_NONE;
+}
+
+
+static PyObject *
 inspect(PyObject *self, PyObject *args)
 {
 	const int    policy = SPAWN_FILTER_FD;
@@ -251,6 +271,9 @@ static PyMethodDef methods[] = {
 	{ "inspect", inspect, METH_VARARGS,
 	  "inspect(who)\n\n"
 	  "Exit, saying that it was who, if this process can't be forked." },
+	{ "tell", tell, METH_VARARGS,
+	  "tell(packages)\n\n"
+	  "What codeexecd is to know of the packages that can be imported." },
 	{ "after", after_make, METH_VARARGS,
 	  "after(function, observer)\n\n"
 	  "function, and then observer(result, args, kwargs) is called." },

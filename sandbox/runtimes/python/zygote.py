@@ -16,6 +16,7 @@ MATPLOTLIB = '/usr/share/codeexec/matplotlib'
 sys.path.insert(0, HERE)
 
 import _codeexec
+import packages
 import runner
 
 # A program's own "results.py" is not to be ours.
@@ -95,8 +96,13 @@ def warm_traceback():
 
 def main():
     _codeexec.inspect('the interpreter')
+    version, environment = packages.add()
     preload(sys.argv[1:])
     warm_traceback()
+    _codeexec.tell(packages.describe(version))
+
+    runner.ENVIRONMENT.update(environment)
+    runner.errors.hints = packages.expected()
 
     # Programs started by a run must not inherit the zygote's tuning.
     os.environ.clear()

@@ -2,7 +2,7 @@
 # options: {"figure": true, "dpi": 50, "imports": {"plt": "matplotlib.pyplot"}}
 # stdout: "True\n"
 # needs: matplotlib
-# shown: {"png": {"size": [110, 110]}, "@size": "110x110"}
+# shown: {"png": {"colors": {"#ff0000": 15}}, "@size": {"like": "^11\\dx11\\d$"}}
 first = plt.figure(figsize=(4, 4))
 plt.plot([1, 2])
 plt.savefig('first.png')

@@ -1,7 +1,7 @@
 # Where files are not results, a figure is shown if it is left open
 # options: {"saved": false}
 # needs: matplotlib
-# shown: {"text": {"like": "^Figure"}, "png": {"like": "PNG"}, "@size": {"like": "x"}}
+# shown: {"text": {"like": "^<Figure"}, "png": {"like": "PNG"}, "@size": {"like": "x"}}
 import matplotlib.pyplot as plt
 plt.plot([1])
 plt.savefig('one.pdf')

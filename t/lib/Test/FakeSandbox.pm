@@ -20,11 +20,11 @@ our @EXPORT = qw/frame file_frame show_frame result_frame answer busy reject
 
 our %TYPE = (
 	JOB => 0x01, CODE => 0x02, VARS => 0x03, STDIN => 0x04, RUN => 0x05,
-	QUERY => 0x06, PUT => 0x07,
+	QUERY => 0x06, PUT => 0x07, STOP => 0x08,
 
 	RESULT => 0x81, STDOUT => 0x82, STDERR => 0x83, FILE => 0x84,
 	END => 0x85, BUSY => 0x86, REJECT => 0x87, STATE => 0x88,
-	SHOW => 0x89,
+	SHOW => 0x89, STOPPED => 0x8a,
 );
 
 # What a RESULT names when the test does not: the job being run.
@@ -140,6 +140,8 @@ sub new ($class, %arg) {
 		backlog => $arg{backlog} // 511,
 		accept => $arg{accept} // 1,
 		greet => $arg{greet},
+		state => $arg{state} // { slots => 1 },
+		stop => $arg{stop} // sub ($c, $handle) { 1 },
 		script => $arg{script} // sub ($c, $job) {
 			$c->send(answer(stdout => 'hello'));
 		},
@@ -204,6 +206,7 @@ sub accept_all ($self, $listener) {
 			close $listener;
 			my $c = ((ref $self) . '::Connection')->new(
 				$socket, $n, $self->{log});
+			@$c{qw/state_json stop_script/} = @$self{qw/state stop/};
 			eval { $self->serve($c); 1 }
 				or $c->note(died => why => "$@");
 			POSIX::_exit(0);
@@ -223,10 +226,12 @@ sub serve ($self, $c) {
 # What was seen, oldest first: accept, job, eof (of nginx; with state idle,
 # job or run), bad (no valid frame), each with time and connection.
 
-sub events ($self, $type = undef) {
+sub events ($self, $type = undef) { return read_events($self->{log}, $type) }
+
+sub read_events ($log, $type) {
 	my @events;
 
-	open my $fh, '<:raw', $self->{log} or return;
+	open my $fh, '<:raw', $log or return;
 
 	while (read $fh, my $size, 4) {
 		read $fh, my $record, unpack 'N', $size;
@@ -281,6 +286,7 @@ sub new ($class, $socket, $number, $log) {
 		or die "cannot open $log: $!";
 
 	return bless { socket => $socket, number => $number, log => $fh,
+		log_file => $log,
 		run => 0, state => 'idle' }, $class;
 }
 
@@ -314,7 +320,11 @@ sub read_job ($self) {
 
 		if ($name eq 'QUERY') {
 			$self->send(Test::FakeSandbox::frame(
-				STATE => { slots => 1 }));
+				STATE => $self->{state_json}));
+			return $self->read_job;
+
+		} elsif ($name eq 'STOP') {
+			$self->answer_stop($payload);
 			return $self->read_job;
 
 		} elsif ($name eq 'JOB') {
@@ -345,6 +355,34 @@ sub read_job ($self) {
 
 	$self->note(eof => state => $self->{state});
 	return;
+}
+
+# What the script for STOP returns is the answer: a boolean or bytes.
+
+sub answer_stop ($self, $payload) {
+	my $handle = (eval { $json->decode($payload) } // {})->{handle};
+
+	$self->note(stop => handle => $handle);
+	my $answer = $self->{stop_script}->($self, $handle);
+
+	$self->send($answer && length $answer > 1 ? $answer
+		: Test::FakeSandbox::frame(STOPPED => { stopped =>
+			$answer ? JSON::PP::true : JSON::PP::false }));
+}
+
+# Waits until another connection has asked for this job to be stopped.
+
+sub wait_stop ($self, $job, $timeout = 10) {
+	my $end = time + $timeout;
+
+	until (grep { $_->{handle} eq $job->{job}{handle} }
+		Test::FakeSandbox::read_events($self->{log_file}, 'stop'))
+	{
+		return 0 if time > $end;
+		sleep 0.005;
+	}
+
+	return 1;
 }
 
 sub send ($self, @bytes) {
@@ -423,12 +461,13 @@ Test::FakeSandbox - a scripted codeexecd
 
 C<< new(listen => path or port, log => file, script => sub) >> listens before
 it returns.  C<< accept => 0 >> never accepts, C<< greet => sub ($c) >> is
-called on each new connection.  C<stop> ends it, C<start> begins again at the
-same address.
+called on each new connection, C<< stop => sub ($c, $handle) >> for each STOP:
+it returns whether that is stopped, or a whole answer.  C<state> is the answer to
+QUERY.  C<stop> ends it, C<start> begins again at the same address.
 
 C<events($type)>, C<count($type)>, C<jobs>, C<job> (the last), C<runs> and
 C<connections> tell what was seen; C<wait_for($type, $n)> waits for the Nth
-event of a type: C<accept>, C<job>, C<eof> or C<bad>; C<reset> forgets.  A job
+event of a type: C<accept>, C<job>, C<stop>, C<eof> or C<bad>; C<reset> forgets.  A job
 has C<job> (decoded), C<raw>, C<code>, C<vars>, C<stdin>, C<put>, a list of
 [name, content], and C<frames>, a list of [name, length].
 
@@ -436,7 +475,7 @@ has C<job> (decoded), C<raw>, C<code>, C<vars>, C<stdin>, C<put>, a list of
 
 Called for each job that is complete, in a process of its own.  C<$c> offers
 C<send>, C<dribble($bytes, [offsets], $delay)>, C<eof($timeout)>, C<close>,
-C<idle> (reads nothing), C<number>, C<run> and C<note>.  When the script
+C<idle> (reads nothing), C<wait_stop($job)>, C<number>, C<run> and C<note>.  When the script
 returns, the next job is read.
 
 =head1 BYTES
