@@ -196,7 +196,9 @@ ngx_http_codeexec_ragflow_error(ngx_http_request_t *r,
 
     r->headers_out.status = NGX_HTTP_OK;
 
-    if (ctx->outcome == NGX_HTTP_CODEEXEC_BUSY || ctx->busy) {
+    if (ctx->outcome == NGX_HTTP_CODEEXEC_BUSY || ctx->busy
+        || ctx->refused_with == NGX_HTTP_SERVICE_UNAVAILABLE)
+    {
         return ngx_http_codeexec_ragflow_fail(r, ctx, -10,
                                            "no_available_container",
                                            &ngx_http_codeexec_ragflow_pool);
@@ -205,8 +207,7 @@ ngx_http_codeexec_ragflow_error(ngx_http_request_t *r,
     /* limit_req and limit_conn answer either */
 
     if (status == NGX_HTTP_TOO_MANY_REQUESTS
-        || (status == NGX_HTTP_SERVICE_UNAVAILABLE && r->upstream == NULL
-            && ctx->message.len == 0))
+        || (status == NGX_HTTP_SERVICE_UNAVAILABLE && r->upstream == NULL))
     {
         if (ngx_http_codeexec_ragflow_generation(r) == 'd') {
             r->headers_out.status = NGX_HTTP_TOO_MANY_REQUESTS;
