@@ -23,6 +23,10 @@ RUN apt-get update \
 
 ARG WITHOUT="python3-opencv"
 
+# Node.js, and what codeexec-languages.conf has sections for.
+
+ARG LANGUAGES="nodejs perl ruby lua5.4 php-cli gcc libc6-dev g++ esbuild sqlite3"
+
 WORKDIR /src
 COPY sandbox/rootfs sandbox/rootfs
 COPY sandbox/runtimes/python/fontcache.py sandbox/runtimes/python/
@@ -31,6 +35,9 @@ COPY conf/rootfs.conf .
 RUN for package in $WITHOUT; do \
         sed -i -E "s/([{ ])$package([,}])/\1python3\2/" rootfs.conf || exit; \
     done \
+    && if [ -n "$LANGUAGES" ]; then \
+        echo "packages += {$(echo $LANGUAGES | sed 's/ /, /g')}" >>rootfs.conf; \
+    fi \
     && sandbox/rootfs/codeexec-rootfs build --in-container -c rootfs.conf -o /images \
     && mv "$(readlink -f /images/current)" /rootfs
 
@@ -41,7 +48,8 @@ FROM $BASE AS build
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev libpcre2-dev libjansson-dev \
-        libpq-dev libevent-dev libconfuse-dev libseccomp-dev python3-dev
+        libpq-dev libevent-dev libconfuse-dev libseccomp-dev python3-dev \
+        nodejs libnode-dev libuv1-dev
 
 WORKDIR /src
 COPY Makefile config README.md SECURITY.md CHANGES LICENSE ./
@@ -51,7 +59,9 @@ COPY ngx_http_codeexec_module ngx_http_codeexec_module
 COPY sandbox sandbox
 COPY tools tools
 
-# The list of fonts is in the tree of the runs.
+# The list of fonts is in the tree of the runs; what is not in it is no language.
+
+ARG LANGUAGES="nodejs perl ruby lua5.4 php-cli gcc libc6-dev g++ esbuild sqlite3"
 
 RUN make -j"$(nproc)" -o build/python/matplotlib/matplotlibrc install DESTDIR=/out \
     && strip /out/usr/local/sbin/codeexecd /out/usr/local/lib/codeexec/codeexec-builder \
@@ -59,7 +69,13 @@ RUN make -j"$(nproc)" -o build/python/matplotlib/matplotlibrc install DESTDIR=/o
     && rm -r /out/usr/local/sbin/codeexec-rootfs /out/usr/local/lib/codeexec/rootfs \
         /out/etc/codeexec/rootfs.conf \
     && sed -i 's|^rootfs = "/"|rootfs = "/srv/codeexec"|' /out/etc/codeexec/codeexecd.conf \
-    && grep -q '^rootfs = "/srv/codeexec"' /out/etc/codeexec/codeexecd.conf
+    && grep -q '^rootfs = "/srv/codeexec"' /out/etc/codeexec/codeexecd.conf \
+    && if [ -n "$LANGUAGES" ]; then \
+        echo 'include("/etc/codeexec/codeexec-languages.conf")' >>/out/etc/codeexec/codeexecd.conf; \
+    fi \
+    && case " $LANGUAGES " in *" nodejs "*) \
+        sed -i '/^# runtime nodejs {/,/^# }/s/^# \{0,1\}//' /out/etc/codeexec/codeexecd.conf;; \
+    esac
 
 # --- the image ---------------------------------------------------------------
 

@@ -15,11 +15,13 @@ BUILD_DEPS := gcc libc6-dev make pkg-config nginx-dev libssl-dev zlib1g-dev \
               python3-dev
 RUN_DEPS   := nginx curl python3 python3-numpy python3-pandas python3-matplotlib \
               fonts-wqy-microhei
-TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap g++ ruby lua5.4 php-cli \
+# (npm that comes with another package of Node.js excludes Debian's.)
+NPM_DEPS   := $(if $(and $(wildcard /usr/bin/node),$(if $(wildcard /usr/bin/npm),,1)),npm)
+TEST_DEPS  := perl cppcheck openssl postgresql binutils uidmap g++ ruby lua5.4 php-cli esbuild \
               golang-go sqlite3 \
               python3-scipy python3-sympy python3-sklearn python3-statsmodels python3-networkx \
               python3-seaborn python3-plotly python3-pil python3-lxml python3-openpyxl \
-              python3-requests
+              python3-requests python3-pip $(NPM_DEPS)
 VM_DEPS    := qemu-system-x86 busybox-static cpio
 BENCH_DEPS := bubblewrap postgresql gunicorn python3-flask python3-sqlalchemy python3-psycopg2
 DB_DEPS    := $(if $(filter-out 0,$(DB)),postgresql)
@@ -34,7 +36,8 @@ NODE_UV    := $(firstword $(wildcard $(dir $(NODE_API))uv.h /usr/include/uv.h))
 HOST       ?= 127.0.0.1
 PORT       ?= 8080
 DB         ?= 0
-NODE       ?= 0
+DOORS      ?= 1
+NODE       ?= 1
 ROOTFS     ?= build/rootfs
 PREFIX     ?= /usr/local
 SBINDIR    ?= $(PREFIX)/sbin
@@ -97,8 +100,8 @@ DAEMON_LIBS := $$(pkg-config --libs libevent_core libconfuse jansson libseccomp)
 # into every runtime.
 MODULE_SRC  := config $(wildcard ngx_http_codeexec_module/*.[ch]) sandbox/wire.c sandbox/wire.h
 BUILDER_SRC := builder jail template privileges spawn
-ZYGOTE_SRC  := zygote hygiene lockdown inbox keeper landlock privileges spawn
-DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown inbox keeper, \
+ZYGOTE_SRC  := zygote hygiene lockdown memory inbox keeper landlock privileges spawn
+DAEMON_SRC  := $(filter-out builder jail template zygote hygiene lockdown memory inbox keeper, \
                  $(patsubst sandbox/%.c,%,$(wildcard sandbox/*.c)))
 PYTHON_SRC  := sandbox/runtimes/python
 COMMAND_SRC := command $(ZYGOTE_SRC)
@@ -146,7 +149,8 @@ NGX_USUAL := --with-compat --with-threads --with-pcre-jit --with-http_ssl_module
     --prefix=$(OUT)/nginx --error-log-path=stderr
 
 # What the scripts and the tests are told
-RUN_ENV  := BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) HOST=$(HOST) PORT=$(PORT) DB=$(DB)
+RUN_ENV  := BUILD=$(OUT) NGINX_BIN=$(NGINX_BIN) HOST=$(HOST) PORT=$(PORT) DB=$(DB) \
+    DOORS=$(DOORS)
 TEST_ENV := CODEEXEC_NGINX=$(NGINX_BIN) CODEEXEC_MODULE=$(OUT)/ngx_http_codeexec_module.so \
     CODEEXEC_DAEMON=$(OUT)/codeexecd $(if $(SANITIZE),CODEEXEC_STATIC=1 \
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1)
@@ -276,13 +280,13 @@ $(BUILD)/python/matplotlib/matplotlibrc: $(PYTHON_SRC)/fontcache.py
 
 # ------------------------------------------------------------------- running
 
-deps: ## install what is missing of the Debian packages (NODE=1: Node.js, too)
+deps: ## install what is missing of the Debian packages (NODE=0: all but Node.js)
 	@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(TEST_DEPS) $(NODE_DEPS)
 
 # run, start and test build only after their packages are there
 built = +@tools/deps $(BUILD_DEPS) $(RUN_DEPS) $(NODE_DEPS) $(1) && $(MAKE) --no-print-directory all
 
-run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1, DB=1 with PostgreSQL)
+run: ## build and run in the foreground (PORT=8080, HOST=127.0.0.1, DB=1 with PostgreSQL, DOORS=0)
 	$(call built,$(DB_DEPS))
 	@exec env $(RUN_ENV) tools/instance run
 
@@ -375,6 +379,11 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	install -m 644 sandbox/rootfs/*.py $(DESTDIR)$(LIBDIR)/rootfs
 	install -m 755 sandbox/rootfs/codeexec-rootfs $(DESTDIR)$(LIBDIR)/rootfs
 	ln -sfn $(LIBDIR)/rootfs/codeexec-rootfs $(DESTDIR)$(SBINDIR)
+	install -D -m 644 -t $(DESTDIR)$(LIBDIR)/packages sandbox/packages/*.py
+	install -m 755 sandbox/packages/codeexec-packages $(DESTDIR)$(LIBDIR)/packages
+	ln -sfn $(LIBDIR)/packages/codeexec-packages $(DESTDIR)$(SBINDIR)
+	[ -e $(DESTDIR)$(CONFDIR)/packages.conf ] || \
+	    install -m 600 conf/packages.conf $(DESTDIR)$(CONFDIR)
 	[ -e $(DESTDIR)$(CONFDIR)/rootfs.conf ] || \
 	    install -m 644 conf/rootfs.conf $(DESTDIR)$(CONFDIR)
 	sed 's|/usr/local/lib/codeexec|$(LIBDIR)|' conf/codeexecd.conf >$(BUILD)/codeexecd.conf.install

@@ -71,6 +71,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
      *     conf->image = { 0 };
      *     conf->dialect = NULL;
      *     conf->endpoint = NULL;
+     *     conf->api_deny = NULL;
      */
 
     conf->upstream.local = NGX_CONF_UNSET_PTR;
@@ -95,6 +96,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
     conf->detail = NGX_CONF_UNSET;
     conf->results = NGX_CONF_UNSET;
     conf->files = NGX_CONF_UNSET;
+    conf->cors = NGX_CONF_UNSET_PTR;
     conf->zone = NGX_CONF_UNSET_PTR;
 
     conf->keys = NGX_CONF_UNSET_PTR;
@@ -133,6 +135,7 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->detail, prev->detail, 0);
     ngx_conf_merge_value(conf->results, prev->results, 1);
     ngx_conf_merge_value(conf->files, prev->files, 1);
+    ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
     ngx_conf_merge_ptr_value(conf->zone, prev->zone, NULL);
 
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
@@ -154,6 +157,7 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->dialect == NULL) {
         conf->dialect = prev->dialect;
         conf->endpoint = prev->endpoint;
+        conf->api_deny = prev->api_deny;
     }
 
     ngx_http_codeexec_merge_handler(cf, prev, conf);

@@ -326,6 +326,7 @@ ngx_http_codeexec_engine_config(ngx_http_request_t *r,
 {
     json_t                        *list, *time, *memory;
     json_int_t                     count;
+    ngx_msec_t                     timeout;
     ngx_http_codeexec_loc_conf_t  *lcf;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
@@ -336,9 +337,9 @@ ngx_http_codeexec_engine_config(ngx_http_request_t *r,
 
     memory = json_object_get(json_object_get(ctx->json, "limits"), "memory");
 
-    time = (lcf->timeout % 1000)
-               ? json_real((double) lcf->timeout / 1000)
-               : json_integer(lcf->timeout / 1000);
+    timeout = ngx_min(lcf->timeout, ngx_http_codeexec_max_timeout(ctx));
+    time = (timeout % 1000) ? json_real((double) timeout / 1000)
+                            : json_integer(timeout / 1000);
 
     return ngx_http_codeexec_answer_json(r, ctx,
                json_pack("{s:I, s:o, s:I}", "allowed_packages_count", count,

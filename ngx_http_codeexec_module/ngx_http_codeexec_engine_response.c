@@ -253,19 +253,15 @@ static void
 ngx_http_codeexec_engine_write_reason(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_http_codeexec_stream_t    *errors;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    ngx_http_codeexec_stream_t  *errors;
 
     errors = &ctx->result.errors;
 
     switch (ctx->outcome) {
 
     case NGX_HTTP_CODEEXEC_TIMEOUT:
-        lcf = ngx_http_get_module_loc_conf(ctx->request,
-                                           ngx_http_codeexec_module);
-
         ngx_http_codeexec_put_text(w, "代码执行超时（");
-        ngx_http_codeexec_engine_write_seconds(w, lcf->timeout, 0);
+        ngx_http_codeexec_engine_write_seconds(w, ctx->job.timeout, 0);
         ngx_http_codeexec_put_text(w, "秒）");
         return;
 

@@ -94,6 +94,10 @@ ngx_http_codeexec_header_filter(ngx_http_request_t *r)
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
 
+    if (ngx_http_codeexec_cors_headers_out(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (lcf->upstream.upstream == NULL && lcf->pass_lengths == NULL
         && lcf->image.pool == NULL && lcf->dialect == NULL)
     {
@@ -336,35 +340,12 @@ static ngx_int_t
 ngx_http_codeexec_add_retry_after(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    u_char           *p;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *header;
+    u_char  *p;
 
-    part = &r->headers_out.headers.part;
-    header = part->elts;
-
-    for (i = 0; /* void */ ; i++) {
-
-        if (i >= part->nelts) {
-
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            header = part->elts;
-            i = 0;
-        }
-
-        if (header[i].hash
-            && header[i].key.len == sizeof("Retry-After") - 1
-            && ngx_strncasecmp(header[i].key.data, (u_char *) "Retry-After",
-                               header[i].key.len)
-               == 0)
-        {
-            return NGX_OK;
-        }
+    if (ngx_http_codeexec_find_header_in(&r->headers_out.headers,
+                                         "Retry-After"))
+    {
+        return NGX_OK;
     }
 
     p = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);

@@ -17,6 +17,20 @@ static ngx_uint_t ngx_http_codeexec_executor_healthy(
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_executor_state(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
+static void ngx_http_codeexec_executor_write_health(
+    ngx_http_codeexec_writer_t *w, json_t *packages);
+
+
+static ngx_str_t  ngx_http_codeexec_libraries[] = {
+    ngx_string("numpy"),
+    ngx_string("pandas"),
+    ngx_string("matplotlib"),
+    ngx_string("plotly"),
+    ngx_string("scikit-learn"),
+    ngx_string("seaborn"),
+    ngx_string("scipy"),
+    ngx_null_string
+};
 
 
 static const ngx_http_codeexec_endpoint_t
@@ -103,10 +117,61 @@ static ngx_int_t
 ngx_http_codeexec_executor_state(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_str_set(&ctx->body, "{\"status\":\"healthy\",\"version\":\"1.2.0\","
-                            "\"available_libraries\":[\"numpy\",\"pandas\","
-                            "\"matplotlib\",\"plotly\",\"scikit-learn\","
-                            "\"seaborn\",\"scipy\"]}");
+    json_t                      *packages;
+    ngx_uint_t                   i;
+    ngx_http_codeexec_writer_t   w;
+
+    packages = json_object_get(json_object_get(json_object_get(ctx->json,
+                                                               "packages"),
+                                               "python"),
+                               "packages");
+
+    ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
+
+    for (i = 0; i < 2; i++) {
+
+        ngx_http_codeexec_executor_write_health(&w, packages);
+
+        if (i == 0) {
+            ctx->body.len = w.len;
+            ctx->body.data = ngx_pnalloc(r->pool, w.len);
+            if (ctx->body.data == NULL) {
+                return NGX_ERROR;
+            }
+
+            w.pos = ctx->body.data;
+            w.len = 0;
+        }
+    }
 
     return NGX_OK;
+}
+
+
+/* All libraries of the API, or those that codeexecd knows to be there. */
+
+static void
+ngx_http_codeexec_executor_write_health(ngx_http_codeexec_writer_t *w,
+    json_t *packages)
+{
+    size_t       begin;
+    ngx_str_t   *library;
+
+    ngx_http_codeexec_put_text(w, "{\"status\":\"healthy\","
+                                  "\"version\":\"1.2.0\","
+                                  "\"available_libraries\":[");
+
+    begin = w->len;
+
+    for (library = ngx_http_codeexec_libraries; library->len; library++) {
+
+        if (packages == NULL
+            || json_object_get(packages, (char *) library->data))
+        {
+            ngx_http_codeexec_put_comma(w, begin);
+            ngx_http_codeexec_put_string(w, library);
+        }
+    }
+
+    ngx_http_codeexec_put_text(w, "]}");
 }

@@ -197,15 +197,12 @@ static void
 ngx_http_codeexec_executor_check_timeout(ngx_http_codeexec_ctx_t *ctx,
     json_t *issues, ngx_http_codeexec_executor_input_t *input)
 {
-    u_char                         text[64];
-    json_t                        *value;
-    ngx_int_t                      max;
-    const char                    *type, *message;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    u_char       text[64];
+    json_t      *value;
+    ngx_int_t    max;
+    const char  *type, *message;
 
-    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
-
-    max = ngx_min(lcf->max_timeout / 1000,
+    max = ngx_min(ngx_http_codeexec_max_timeout(ctx) / 1000,
                   NGX_HTTP_CODEEXEC_EXECUTOR_MAX_TIMEOUT);
     max = ngx_max(max, 1);
 
@@ -311,16 +308,14 @@ static ngx_int_t
 ngx_http_codeexec_executor_job(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_http_codeexec_executor_input_t *input)
 {
-    ngx_int_t                      rc;
-    ngx_str_t                      id;
-    ngx_http_codeexec_job_t       *job;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    ngx_int_t                 rc;
+    ngx_str_t                 id;
+    ngx_http_codeexec_job_t  *job;
 
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_codeexec_module);
     job = &ctx->job;
 
     job->timeout = ngx_min((ngx_msec_t) input->timeout * 1000,
-                           lcf->max_timeout);
+                           ngx_http_codeexec_max_timeout(ctx));
     job->options = ngx_http_codeexec_executor_options;
     job->results = 1;
     job->return_variables = 1;

@@ -108,6 +108,48 @@ ngx_http_codeexec_set_cache_control(ngx_http_request_t *r, const char *value)
 #endif
 
 
+ngx_table_elt_t *
+ngx_http_codeexec_find_header(ngx_http_request_t *r, const char *name)
+{
+    return ngx_http_codeexec_find_header_in(&r->headers_in.headers, name);
+}
+
+
+ngx_table_elt_t *
+ngx_http_codeexec_find_header_in(ngx_list_t *headers, const char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *header;
+
+    len = ngx_strlen(name);
+
+    part = &headers->part;
+    header = part->elts;
+
+    for (i = 0; /* void */ ; i++) {
+
+        if (i >= part->nelts) {
+
+            if (part->next == NULL) {
+                return NULL;
+            }
+
+            part = part->next;
+            header = part->elts;
+            i = 0;
+        }
+
+        if (header[i].hash && header[i].key.len == len
+            && ngx_strncasecmp(header[i].key.data, (u_char *) name, len) == 0)
+        {
+            return &header[i];
+        }
+    }
+}
+
+
 /* "application/json" and "application/…+json", with any parameters. */
 
 ngx_uint_t

@@ -275,14 +275,10 @@ ngx_http_codeexec_scan_escape(ngx_http_codeexec_scan_t *s, u_char *begin)
         return NULL;
     }
 
+    /* Python wants a character behind them */
+
     for (i = 1; i <= 4; i++) {
-
-        if (p + i >= s->last) {
-            s->p = p;
-            return "Invalid \\uXXXX escape";
-        }
-
-        c = ngx_tolower(p[i]);
+        c = (s->last - p > 5) ? ngx_tolower(p[i]) : '\0';
 
         if ((c < '0' || c > '9') && (c < 'a' || c > 'f')) {
             s->p = p;

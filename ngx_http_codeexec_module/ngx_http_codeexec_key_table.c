@@ -147,6 +147,8 @@ ngx_http_codeexec_search_key(ngx_http_codeexec_keys_t *keys,
     u_char                   digest[NGX_HTTP_CODEEXEC_DIGEST_LEN];
     ngx_http_codeexec_key_t  wanted;
 
+    ngx_memzero(&wanted, sizeof(ngx_http_codeexec_key_t));
+
     if (SHA256(secret->data, secret->len, digest) == NULL
         || ngx_http_codeexec_blind(keys, digest, wanted.digest) != NGX_OK)
     {

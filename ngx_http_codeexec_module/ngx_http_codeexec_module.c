@@ -64,6 +64,13 @@ static ngx_command_t  ngx_http_codeexec_commands[] = {
       0,
       NULL },
 
+    { ngx_string("codeexec_cors"),
+      NGX_HTTP_CODEEXEC_ANYWHERE|NGX_CONF_1MORE,
+      ngx_http_codeexec_cors,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("codeexec_key_file"),
       NGX_HTTP_CODEEXEC_ANYWHERE|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
       ngx_http_codeexec_key_file,
@@ -391,7 +398,9 @@ ngx_http_codeexec_postconfiguration(ngx_conf_t *cf)
 {
     ngx_http_codeexec_error_filter_init();
 
-    if (ngx_http_codeexec_key_init(cf) != NGX_OK) {
+    if (ngx_http_codeexec_key_init(cf) != NGX_OK
+        || ngx_http_codeexec_cors_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

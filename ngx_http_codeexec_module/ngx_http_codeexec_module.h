@@ -21,6 +21,11 @@
 #include "sandbox/wire.h"
 
 
+#if (NGX_PCRE) && !(NGX_PCRE2)
+#error the codeexec module requires nginx with PCRE2
+#endif
+
+
 #define NGX_HTTP_CODEEXEC_NO_STATUS  0
 #define NGX_HTTP_CODEEXEC_OK         1
 #define NGX_HTTP_CODEEXEC_ERROR      2
@@ -183,14 +188,25 @@ typedef struct {
 
     ngx_http_codeexec_image_conf_t  image;
 
+    ngx_array_t              *cors;                /* of origins, "*" alone;
+                                                      NULL: off */
     ngx_shm_zone_t           *zone;                /* NULL: off */
 
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */
     const ngx_http_codeexec_endpoint_t *endpoint;  /* NULL: by the URI */
+    ngx_array_t              *api_deny;            /* of it, or NULL */
 
     ngx_http_codeexec_keys_t *keys;                /* NULL: none is needed */
 } ngx_http_codeexec_loc_conf_t;
+
+
+/* codeexec_deny, or what an API has of it. */
+
+typedef struct {
+    pcre2_code               *code;
+    ngx_str_t                 message;             /* empty: what matches */
+} ngx_http_codeexec_pattern_t;
 
 
 typedef struct {
@@ -334,8 +350,11 @@ typedef struct {
     int64_t                     time_us;           /* wall time */
     int64_t                     cpu_us;
     int64_t                     queue_us;
+    int64_t                     compile_us;
     int64_t                     memory_kb;         /* peak */
 
+    ngx_str_t                   stage;             /* data is NULL if nothing
+                                                      was compiled */
     ngx_str_t                   reason;            /* data is NULL if none
                                                       was given */
     ngx_str_t                   skipped;           /* JSON, or empty */
@@ -657,6 +676,7 @@ ngx_int_t ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx,
 /* member: what the client calls them. */
 ngx_int_t ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *files);
+ngx_uint_t ngx_http_codeexec_is_base64(u_char c);
 ngx_int_t ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *value);
 /* Of a file that comes back: whether it is listed as an image. */
@@ -782,6 +802,9 @@ char *ngx_http_codeexec_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_codeexec_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_codeexec_merge_policy(ngx_conf_t *cf,
     ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
+/* What that API has where codeexec_api names it. */
+ngx_int_t ngx_http_codeexec_ragflow_configure(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *lcf);
 ngx_int_t ngx_http_codeexec_add_pattern(ngx_conf_t *cf, ngx_array_t *patterns,
     ngx_str_t *text, ngx_str_t *message, uint32_t options);
 /* Sets ctx->rejection if the code matches any, by pattern and position. */
@@ -803,6 +826,12 @@ ngx_str_t ngx_http_codeexec_rejection_text(ngx_http_request_t *r,
 /* Members of the answer; the key of each has its quotes and colon. */
 void ngx_http_codeexec_write_key(ngx_http_codeexec_writer_t *w,
     const char *name);
+void ngx_http_codeexec_write_string(ngx_http_codeexec_writer_t *w,
+    const char *name, u_char *data, size_t len);
+void ngx_http_codeexec_write_truncated(ngx_http_codeexec_writer_t *w,
+    ngx_uint_t truncated);
+void ngx_http_codeexec_write_detail(ngx_http_codeexec_writer_t *w,
+    ngx_http_codeexec_ctx_t *ctx);
 void ngx_http_codeexec_write_results(ngx_http_codeexec_writer_t *w,
     ngx_http_codeexec_ctx_t *ctx);
 void ngx_http_codeexec_write_files(ngx_http_codeexec_writer_t *w,
@@ -850,6 +879,16 @@ ngx_table_elt_t *ngx_http_codeexec_add_header(ngx_http_request_t *r,
 ngx_int_t ngx_http_codeexec_set_cache_control(ngx_http_request_t *r,
     const char *value);
 
+/* The first of that name, in any case. */
+ngx_table_elt_t *ngx_http_codeexec_find_header(ngx_http_request_t *r,
+    const char *name);
+ngx_table_elt_t *ngx_http_codeexec_find_header_in(ngx_list_t *headers,
+    const char *name);
+
+char *ngx_http_codeexec_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+ngx_int_t ngx_http_codeexec_cors_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_codeexec_cors_headers_out(ngx_http_request_t *r);
+
 /* Of the request's body, as it says. */
 ngx_uint_t ngx_http_codeexec_is_json_type(ngx_http_request_t *r);
 
@@ -864,6 +903,9 @@ extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_engine;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_ragflow;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_ragflow_a;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_ragflow_d;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 

@@ -16,8 +16,26 @@ static ngx_int_t ngx_http_codeexec_query_variables(
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *text);
 static ngx_int_t ngx_http_codeexec_query_options(
     ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_query_flags(ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_query_json(ngx_http_codeexec_ctx_t *ctx,
+    ngx_uint_t i);
+static ngx_int_t ngx_http_codeexec_query_main(ngx_http_codeexec_ctx_t *ctx);
+static ngx_int_t ngx_http_codeexec_set_wanted(ngx_http_codeexec_ctx_t *ctx,
+    json_t *wanted);
 static ngx_int_t ngx_http_codeexec_query_timeout(
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *text);
+
+
+/* Arguments that are JSON; what becomes of them is for those to say. */
+
+static struct {
+    const char   *name;
+    ngx_int_t   (*set)(ngx_http_codeexec_ctx_t *ctx, json_t *value);
+} ngx_http_codeexec_query_jsons[] = {
+    { "args", ngx_http_codeexec_set_args },
+    { "env", ngx_http_codeexec_set_env },
+    { "return_files", ngx_http_codeexec_set_wanted }
+};
 
 
 ngx_int_t
@@ -181,8 +199,9 @@ ngx_http_codeexec_query_variables(ngx_http_codeexec_ctx_t *ctx,
 static ngx_int_t
 ngx_http_codeexec_query_options(ngx_http_codeexec_ctx_t *ctx)
 {
-    ngx_int_t  rc;
-    ngx_str_t  value;
+    ngx_int_t   rc;
+    ngx_str_t   value;
+    ngx_uint_t  i;
 
     rc = ngx_http_codeexec_query_value(ctx, "stdin", &value);
 
@@ -198,28 +217,106 @@ ngx_http_codeexec_query_options(ngx_http_codeexec_ctx_t *ctx)
         rc = ngx_http_codeexec_query_timeout(ctx, &value);
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_codeexec_query_value(ctx, "args", &value);
-    }
-
-    if (rc == NGX_OK && value.data) {
-        json_decref(ctx->json);
-        ctx->json = ngx_http_codeexec_json_parse(&value, JSON_ALLOW_NUL);
-
-        rc = ngx_http_codeexec_set_args(ctx, ctx->json);
+    for (i = 0; rc == NGX_OK && i < 3; i++) {
+        rc = ngx_http_codeexec_query_json(ctx, i);
     }
 
     if (rc == NGX_OK) {
-        rc = ngx_http_codeexec_query_value(ctx, "detail", &value);
+        rc = ngx_http_codeexec_query_main(ctx);
     }
 
-    if (rc == NGX_OK && value.data) {
-        ctx->job.detail = (value.len == 1 && value.data[0] == '1')
-                          || (value.len == 4
-                              && ngx_strncmp(value.data, "true", 4) == 0);
+    if (rc == NGX_OK) {
+        rc = ngx_http_codeexec_query_flags(ctx);
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_query_flags(ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_int_t     rc;
+    ngx_str_t     value;
+    ngx_uint_t    i;
+    ngx_flag_t   *flags[4];
+    const char   *names[] = {
+        "detail", "results", "last_value", "return_variables"
+    };
+
+    flags[0] = &ctx->job.detail;
+    flags[1] = &ctx->job.results;
+    flags[2] = &ctx->job.last_value;
+    flags[3] = &ctx->job.return_variables;
+
+    for (i = 0; i < 4; i++) {
+        rc = ngx_http_codeexec_query_value(ctx, names[i], &value);
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+
+        if (value.data) {
+            *flags[i] = (value.len == 1 && value.data[0] == '1')
+                        || (value.len == 4
+                            && ngx_strncmp(value.data, "true", 4) == 0);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_query_json(ngx_http_codeexec_ctx_t *ctx, ngx_uint_t i)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+
+    rc = ngx_http_codeexec_query_value(ctx,
+                                ngx_http_codeexec_query_jsons[i].name, &value);
+
+    if (rc != NGX_OK || value.data == NULL) {
+        return rc;
+    }
+
+    json_decref(ctx->json);
+    ctx->json = ngx_http_codeexec_json_parse(&value, JSON_ALLOW_NUL
+                                                     |JSON_DECODE_ANY);
+
+    return ngx_http_codeexec_query_jsons[i].set(ctx, ctx->json);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_set_wanted(ngx_http_codeexec_ctx_t *ctx, json_t *wanted)
+{
+    return ngx_http_codeexec_set_return(ctx, "return_files", wanted);
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_query_main(ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_int_t  rc;
+    ngx_str_t  value;
+
+    rc = ngx_http_codeexec_query_value(ctx, "main", &value);
+
+    if (rc != NGX_OK || value.data == NULL) {
+        return rc;
+    }
+
+    json_decref(ctx->json);
+    ctx->json = ngx_http_codeexec_json_parse(&value, JSON_ALLOW_NUL
+                                                     |JSON_DECODE_INT_AS_REAL);
+
+    if (!json_is_object(ctx->json)) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                        "\"main\" must be an object");
+    }
+
+    return ngx_http_codeexec_set_main(ctx, &value);
 }
 
 

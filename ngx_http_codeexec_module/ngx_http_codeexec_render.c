@@ -60,6 +60,9 @@ static ngx_str_t  ngx_http_codeexec_render_options =
                "\"imports\":{\"plt\":\"matplotlib.pyplot\","
                             "\"np\":\"numpy\"}");
 
+static ngx_str_t  ngx_http_codeexec_render_unauthorized =
+    ngx_string("Unauthorized");
+
 static ngx_str_t  ngx_http_codeexec_traceback = ngx_string("traceback");
 
 
@@ -288,6 +291,10 @@ static ngx_int_t
 ngx_http_codeexec_render_error(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message)
 {
+    if (r->headers_out.status == NGX_HTTP_UNAUTHORIZED) {
+        message = &ngx_http_codeexec_render_unauthorized;
+    }
+
     if (ngx_http_codeexec_encode_error(r, ctx, message) != NGX_OK) {
         return NGX_ERROR;
     }

@@ -7,6 +7,9 @@
 #include "ngx_http_codeexec_module.h"
 
 
+static ngx_int_t ngx_http_codeexec_decode_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
+static ngx_int_t ngx_http_codeexec_check_wishes(ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_decode_members(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 static ngx_int_t ngx_http_codeexec_decode_variables(
@@ -42,9 +45,19 @@ ngx_http_codeexec_decode_request(ngx_http_request_t *r,
     ctx->job.timeout = lcf->timeout;
     ctx->job.detail = lcf->detail;
 
-    if (r->method & NGX_HTTP_GET) {
-        return ngx_http_codeexec_decode_query(r, ctx);
-    }
+    rc = (r->method & NGX_HTTP_GET)
+             ? ngx_http_codeexec_decode_query(r, ctx)
+             : ngx_http_codeexec_decode_body(r, ctx, body);
+
+    return rc == NGX_OK ? ngx_http_codeexec_check_wishes(ctx) : rc;
+}
+
+
+static ngx_int_t
+ngx_http_codeexec_decode_body(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_int_t  rc;
 
     /*
      * Numbers matter in the variables only, which are passed on as they were
@@ -78,6 +91,31 @@ ngx_http_codeexec_decode_request(ngx_http_request_t *r,
     }
 
     return rc;
+}
+
+
+/* What a client may ask for is for the location to say. */
+
+static ngx_int_t
+ngx_http_codeexec_check_wishes(ngx_http_codeexec_ctx_t *ctx)
+{
+    ngx_http_codeexec_job_t       *job;
+    ngx_http_codeexec_loc_conf_t  *lcf;
+
+    job = &ctx->job;
+    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
+
+    if (!lcf->results && ngx_http_codeexec_wants_results(job)) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                        "Results are not available");
+    }
+
+    if (!lcf->files && (job->nfiles || job->collect.len)) {
+        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
+                                        "Files are not available");
+    }
+
+    return NGX_OK;
 }
 
 
@@ -214,11 +252,10 @@ static ngx_int_t
 ngx_http_codeexec_decode_results(ngx_http_codeexec_ctx_t *ctx,
     ngx_str_t *body)
 {
-    json_t                        *value;
-    ngx_int_t                      rc;
-    ngx_str_t                      text;
-    ngx_http_codeexec_job_t       *job;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    json_t                   *value;
+    ngx_int_t                 rc;
+    ngx_str_t                 text;
+    ngx_http_codeexec_job_t  *job;
 
     job = &ctx->job;
 
@@ -260,13 +297,6 @@ ngx_http_codeexec_decode_results(ngx_http_codeexec_ctx_t *ctx,
         }
     }
 
-    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
-
-    if (!lcf->results && ngx_http_codeexec_wants_results(job)) {
-        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
-                                        "Results are not available");
-    }
-
     return NGX_OK;
 }
 
@@ -274,9 +304,8 @@ ngx_http_codeexec_decode_results(ngx_http_codeexec_ctx_t *ctx,
 static ngx_int_t
 ngx_http_codeexec_decode_files(ngx_http_codeexec_ctx_t *ctx)
 {
-    json_t                        *files, *wanted;
-    ngx_int_t                      rc;
-    ngx_http_codeexec_loc_conf_t  *lcf;
+    json_t     *files, *wanted;
+    ngx_int_t   rc;
 
     files = ngx_http_codeexec_get(ctx, "files");
     wanted = ngx_http_codeexec_get(ctx, "return_files");
@@ -298,15 +327,6 @@ ngx_http_codeexec_decode_files(ngx_http_codeexec_ctx_t *ctx)
         }
 
         rc = ngx_http_codeexec_set_return(ctx, "return_files", wanted);
-    }
-
-    lcf = ngx_http_get_module_loc_conf(ctx->request, ngx_http_codeexec_module);
-
-    if (rc == NGX_OK && !lcf->files
-        && (ctx->job.nfiles || ctx->job.collect.len))
-    {
-        return ngx_http_codeexec_refuse(ctx, NGX_HTTP_BAD_REQUEST,
-                                        "Files are not available");
     }
 
     return rc;

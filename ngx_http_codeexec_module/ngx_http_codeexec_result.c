@@ -15,6 +15,8 @@ static ngx_int_t ngx_http_codeexec_set_result(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 static ngx_int_t ngx_http_codeexec_set_remarks(ngx_http_request_t *r,
     ngx_http_codeexec_result_t *res, json_t *json);
+static void ngx_http_codeexec_set_stage(ngx_http_codeexec_result_t *res,
+    json_t *json);
 static ngx_int_t ngx_http_codeexec_set_sizes(ngx_http_request_t *r,
     ngx_http_codeexec_result_t *res, json_int_t *size);
 static ngx_int_t ngx_http_codeexec_set_status(ngx_http_codeexec_result_t *res,
@@ -51,6 +53,8 @@ ngx_http_codeexec_set_remarks(ngx_http_request_t *r,
 {
     json_t  *reason, *skipped;
 
+    ngx_http_codeexec_set_stage(res, json);
+
     reason = json_object_get(json, "reason");
     skipped = json_object_get(json, "skipped");
 
@@ -69,6 +73,32 @@ ngx_http_codeexec_set_remarks(ngx_http_request_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/* Of most languages nothing is compiled, and there is nothing to tell. */
+
+static void
+ngx_http_codeexec_set_stage(ngx_http_codeexec_result_t *res, json_t *json)
+{
+    const char  *stage;
+    json_int_t   usec;
+
+    if (json_unpack(json, "{s:s, s:I}", "stage", &stage,
+                    "compile_us", &usec)
+        != 0)
+    {
+        return;
+    }
+
+    res->compile_us = ngx_max(usec, 0);
+
+    if (ngx_strcmp(stage, "compile") == 0) {
+        ngx_str_set(&res->stage, "compile");
+
+    } else if (usec > 0) {
+        ngx_str_set(&res->stage, "run");
+    }
 }
 
 

@@ -152,6 +152,7 @@ struct config {
 	char                  *library;
 	char                  *rootfs;
 	char                  *cgroup;        /* "" switches cgroups off */
+	uint64_t               cpu_weight;    /* of all runs, 0: automatic */
 	struct names           allow_missing; /* layers: layers.h */
 	uint64_t               uids;          /* first of slots + 1 host uids */
 	uint64_t               runs;          /* at once */
@@ -195,6 +196,8 @@ struct kind {
 	const char         *heap;        /* the one that ends in MB, or NULL */
 	const char         *script;      /* in the pen, or NULL */
 	const char *const  *environment;
+	const char         *suffix;      /* of files to be imported, or NULL */
+	const char         *tables;      /* who makes tables of data, or NULL */
 };
 
 /* NULL if there is none of that name. */
@@ -432,9 +435,8 @@ void             runtimes_start(void);
 void             runtimes_reload(void);      /* new zygotes for all tiers */
 void             runtimes_stop(void);        /* kills all, waits for it */
 
-/* tier.c: the one whose words the program contains; the first one if none. */
-struct tier     *tier_choose(struct runtime *rt, const char *code,
-                     size_t size);
+/* tier.c: the one whose words the job contains; the first one if none. */
+struct tier     *tier_choose(struct runtime *rt, const struct job *job);
 void             runtime_refill(struct runtime *rt);
 
 /* A run could not be made: makes no other one for a while. */
@@ -578,6 +580,8 @@ struct job {
 	bool               version;      /* not a program: its language's */
 	bool               check;        /* nothing is to be run */
 	bool               shows;        /* results or claims are asked for */
+	bool               tables;       /* given as data */
+	struct json_t     *imports;      /* that it need not do, or NULL */
 	bool               results_cut;
 };
 

@@ -315,6 +315,7 @@ copy(cfg_t *cfg)
 	config.listen_group = xstrdup(cfg_getstr(cfg, "listen_group"));
 	config.library = xstrdup(cfg_getstr(cfg, "library"));
 	config.cgroup = xstrdup(cfg_getstr(cfg, "cgroup"));
+	config.cpu_weight = (uint64_t) cfg_getint(cfg, "cpu_weight");
 	config.uids = (uint64_t) cfg_getint(cfg, "uids");
 	config.runs = (uint64_t) cfg_getint(cfg, "runs");
 	config.queue = (uint64_t) cfg_getint(cfg, "queue");

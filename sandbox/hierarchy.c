@@ -207,6 +207,39 @@ enable_v2(const char *base)
 }
 
 
+/*
+ * With version 1 a group competes with each process outside of it, on each
+ * processor for itself; left alone, the runs on all of them would weigh as
+ * much as one such process.  With version 2 groups compete with groups, and
+ * who made ours has said how much it weighs.
+ */
+
+static void
+set_weight(const struct hierarchy *h)
+{
+	char      text[32];
+	bool      v2 = (h->has & IS_V2) != 0;
+	uint64_t  weight = config.cpu_weight;
+
+	if (weight == 0) {
+		if (v2) {
+			return;
+		}
+
+		weight = 100 * (uint64_t) sysconf(_SC_NPROCESSORS_ONLN);
+	}
+
+	(void) snprintf(text, sizeof(text), "%llu",
+	    (unsigned long long) (v2 ? weight : weight * 1024 / 100));
+
+	if (cgroup_write_in(h->dir, v2 ? "cpu.weight" : "cpu.shares", text)
+	    != 0)
+	{
+		log_warn("CPU weight of %s: %s", h->dir, strerror(errno));
+	}
+}
+
+
 static void
 add_hierarchy(const char *root, unsigned bits)
 {
@@ -261,6 +294,10 @@ add_hierarchy(const char *root, unsigned bits)
 			(void) rmdir(h->dir);
 			return;
 		}
+	}
+
+	if (h->has & HAS_CPU) {
+		set_weight(h);
 	}
 
 	hierarchies_have |= h->has;

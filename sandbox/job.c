@@ -4,6 +4,7 @@
 
 #define _GNU_SOURCE
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,6 +75,7 @@ job_free(struct job *job)
 	evbuffer_free(job->input);
 	evbuffer_free(job->output[0]);
 	evbuffer_free(job->output[1]);
+	json_decref(job->imports);
 	free(job);
 }
 
@@ -282,16 +284,10 @@ jobs_dispatch(void)
 void
 job_submit(struct job *job, struct runtime *rt)
 {
-	size_t            size;
-	struct tier      *tier;
-	struct evbuffer  *code;
+	struct tier  *tier;
 
 	job->submitted = now_us();
-
-	code = job->text[TEXT_CODE];
-	size = evbuffer_get_length(code);
-	tier = tier_choose(rt, size == 0 ? ""
-	    : (const char *) evbuffer_pullup(code, -1), size);
+	tier = tier_choose(rt, job);
 
 	(void) evtimer_assign(&job->timer, loop, job_timer, job);
 

@@ -44,11 +44,12 @@ static const char *const command_environment[] = {
 };
 
 static const struct kind kinds[] = {
-	{ "command", command_options, NULL, NULL, command_environment },
+	{ "command", command_options, NULL, NULL, command_environment, NULL,
+	  NULL },
 	{ "python", python_options, NULL, "/opt/codeexec/zygote.py",
-	  python_environment },
+	  python_environment, ".py", "pandas" },
 	{ "node", node_options, "--max-old-space-size=",
-	  "/opt/codeexec/zygote.js", node_environment },
+	  "/opt/codeexec/zygote.js", node_environment, ".js", NULL },
 };
 
 

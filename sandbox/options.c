@@ -131,6 +131,15 @@ check_queue(cfg_t *cfg, cfg_opt_t *opt)
 
 /* Uids of runs must be nobody else's. */
 
+/* What cpu.weight of version 2 takes, and 0. */
+
+static int
+check_weight(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return in_range(cfg, opt, 0, 10000);
+}
+
+
 static int
 check_uids(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -238,6 +247,7 @@ static cfg_opt_t options[] = {
 	CFG_STR("library", "/usr/local/lib/codeexec", CFGF_NONE),
 	CFG_STR("rootfs", "/", CFGF_NONE),
 	CFG_STR("cgroup", "codeexec", CFGF_NONE),
+	CFG_INT("cpu_weight", 0, CFGF_NONE),
 	CFG_STR_LIST("allow_missing", "{}", CFGF_NONE),
 	CFG_INT("uids", 600000, CFGF_NONE),
 	CFG_INT("runs", 16, CFGF_NONE),
@@ -258,6 +268,7 @@ static const struct {
 	cfg_validate_callback_t   check;
 } checks[] = {
 	{ "uids", check_uids },
+	{ "cpu_weight", check_weight },
 	{ "runs", check_count },
 	{ "queue", check_queue },
 	{ "queue_timeout", check_wall },

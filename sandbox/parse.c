@@ -193,6 +193,9 @@ parse_options(struct job *job, json_t *options)
 	    || json_is_true(json_object_get(options, "claims"));
 	job->check = json_is_true(json_object_get(options, "check"));
 	job->version = json_is_true(json_object_get(options, "version"));
+	job->tables = json_object_size(json_object_get(options, "datasets"))
+	    > 0;
+	job->imports = json_incref(json_object_get(options, "imports"));
 
 	if (job->shows) {
 		(void) json_object_set_new(options, "limits", json_pack(

@@ -21,6 +21,7 @@
 
 #include "hygiene.h"
 #include "lockdown.h"
+#include "memory.h"
 #include "zygote.h"
 
 #define FILTER_MAX  4096  /* instructions, the kernel's own limit */
@@ -82,6 +83,8 @@ prepare(struct zygote *z)
 	{
 		hygiene_refuse("the zygote", "can't find its thread id");
 	}
+
+	memory_settle();
 
 	why = hygiene_inspect(NULL, 0);
 	if (why != NULL) {

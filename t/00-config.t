@@ -44,6 +44,9 @@ my @settings = (
 	'codeexec_files off',
 	'codeexec_results off',
 	'codeexec_detail on',
+	'codeexec_cors *',
+	'codeexec_cors https://a.example http://localhost:3000 http://[::1]:80',
+	'codeexec_cors off',
 	'codeexec_zone off',
 	'codeexec_zone runs:64k',
 	'codeexec_deny ^import "no imports"',
@@ -107,7 +110,7 @@ for my $setting (@settings) {
 }
 
 good('all at once, at all levels', (join ' ', map { "$_;" }
-	grep { !/ off$|_images png|fallback 503|types svg/ } @settings,
+	grep { !/ off$|_images png|fallback 503|cors http|types svg/ } @settings,
 	'codeexec_images gif') x 2, $pass);
 
 for my $target (qw(unix:%%SOCK%% unix:%%SOCK%%: 127.0.0.1:9000 sandboxes
@@ -215,7 +218,7 @@ for my $name (qw/key_file socket_keepalive connect_timeout send_timeout read_tim
 		"$pass codeexec_$name 1 2;");
 }
 
-for my $name (qw/key_file bind next_upstream images store image image_types
+for my $name (qw/cors key_file bind next_upstream images store image image_types
 	image_name image_url/)
 {
 	bad("codeexec_$name without arguments", 'invalid number of arguments '
@@ -231,6 +234,19 @@ bad('codeexec_api twice', '"codeexec_api" directive is duplicate', '', '',
 	"codeexec_api native; codeexec_api native; $pass");
 good('codeexec_api with a path', '', '', "codeexec_api native healthz; $pass");
 good('codeexec_api in http', 'codeexec_api native;', '', $pass);
+good("codeexec_api $_", '', '', "codeexec_api $_; $pass") for 'executor',
+	'executor validate', 'executor templates/', 'executor ""', 'render',
+	'render render-matplotlib', 'render ""';
+bad('codeexec_api with a name', 'API "executor" has no path "templates/x"', '',
+	'', "codeexec_api executor templates/x; $pass");
+bad("codeexec_cors $_", 'invalid origin', '', '', "$pass codeexec_cors $_;")
+	for 'null', 'a.example', 'https://', 'https://a.example/',
+	'https://A.example', 'https://a.example:0', 'https://a.example:65536',
+	'https://a.example:x', 'https://a.example:', '* https://a.example',
+	'off *', 'https://a.example off', '://a', 'http:/a', '"https://a b"',
+	'http://[::1', '""', 'https://*.example', 'https://a.example?x';
+bad('codeexec_cors twice', '"codeexec_cors" directive is duplicate', '', '',
+	"$pass codeexec_cors off; codeexec_cors *;");
 bad('codeexec_pass twice', '"codeexec_pass" directive is duplicate', '', '',
 	$pass x 2);
 good('codeexec_zone without a size', 'codeexec_zone a:64k;', 'codeexec_zone off;',

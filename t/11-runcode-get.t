@@ -26,6 +26,8 @@ $t->write_conf(<<'EOC');
         large_client_header_buffers 4 64k;
 
         location /runcode { codeexec_pass sandbox; }
+        location /poor { codeexec_pass sandbox; codeexec_results off;
+            codeexec_files off; }
     }
 EOC
 
@@ -212,6 +214,43 @@ for my $value (qw/0 false/) {
 		"detail=$value");
 }
 
+# what else is asked for
+
+for my $case (
+	['results=1', 'results', { results => JSON::PP::true }],
+	['results=true&last_value=1', 'last value', { results => JSON::PP::true,
+		last_value => JSON::PP::true }],
+	['return_variables=1', 'variables', { results => JSON::PP::true,
+		variables => JSON::PP::true }],
+	['main={"arguments":{"a":[1,"%C3%A9"]}}', 'main()', { results =>
+		JSON::PP::true, main => { arguments => { a => [1, 'é'] } } }],
+	['main={}', 'main() alone', { results => JSON::PP::true, main => {} }],
+	['results=0&last_value=false&return_variables=no', 'none of them', undef],
+) {
+	my ($query, $name, $options) = @$case;
+
+	$fake->reset;
+	is(get("$most&code=1&$query")->status, 200, $name);
+	is_deeply($fake->job->{job}{options}, $options, "$name: options");
+}
+
+is(get("$most&code=1&results=1")->body, qq({"output":"ran","results":[]}\n),
+	'results in the answer');
+is(get("$most&code=1&env={\"A\":\"x%20y\"}")->status, 200, 'env');
+is_deeply($fake->job->{job}{env}, { A => 'x y' }, 'env');
+
+for my $case (['true', ['**']], ['["*.csv","a/**"]', ['*.csv', 'a/**']],
+	['false', undef]) {
+	my ($value, $patterns) = @$case;
+
+	$fake->reset;
+	is(get("$most&code=1&return_files=$value")->status, 200,
+		"return_files=$value");
+	my @collect = grep { !/^\*\.\w+$/ || /csv/ }
+		@{ $fake->job->{job}{collect} };
+	is_deeply(\@collect, $patterns // [], 'patterns');
+}
+
 # refused
 
 $fake->reset;
@@ -251,6 +290,20 @@ error_is(get("$most&code=1&execution_id=$_"), 400, qr/^"execution_id" /,
 	"execution_id $_") for 'a+b', 'x' x 65, '%C3%A9', 'a%00';
 error_is(get("variables={}&code=1&languageType=$_"), 400,
 	'Unsupported language', "language $_") for 'a+b', 'x' x 33;
+
+error_is(get("$most&code=1&env=$_"), 400, qr/^"env" /, "env $_")
+	for 'a', '[]', '{"a":1}', '{"":"x"}', '{"a":"\u0000"}', 'true';
+error_is(get("$most&code=1&return_files=$_"), 400, qr/^"return_files" /,
+	"return_files $_") for 'a', '1', '{}', '"*.csv"', '[1]', '[""]';
+error_is(get("$most&code=1&main=$_"), 400, '"main" must be an object',
+	"main $_") for 'a', '1', '[]', 'true', 'null';
+error_is(get("$most&code=1&main={\"arguments\":[]}"), 400,
+	'"arguments" of "main" must be an object', 'arguments of main()');
+error_is($t->http_get("/poor?$most&code=1&$_"), 400, 'Results are not available',
+	"poor, $_") for 'results=1', 'last_value=1', 'return_variables=1',
+	'main={}';
+error_is($t->http_get("/poor?$most&code=1&return_files=true"), 400,
+	'Files are not available', 'poor, files');
 
 is($fake->connections, 0, 'none of these came to codeexecd');
 

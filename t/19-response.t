@@ -288,6 +288,24 @@ is_deeply($r->json->{skipped}, [{ name => "a\n\"", reason => 'fifo' }],
 $r = run("reason => '', skipped => []", data => $asked);
 is($r->json->{reason}, '', 'detail, no reason');
 ok(!exists $r->json->{skipped}, 'detail, nothing was skipped');
+
+# of what was compiled
+
+$r = run("stage => 'run', compile_us => 12345", data => $asked);
+is_deeply([$r->json->@{qw/stage compile_ms/}], ['run', 12.345],
+	'detail, compiled');
+like($r->body, qr/"queue_ms":[\d.]+,"stage":"run","compile_ms":12\.345,"mem/,
+	'in their place');
+$r = run("stage => 'compile', compile_us => 0, reason => 'compile',
+	status => 'error', exit_code => 1", data => $asked);
+is_deeply([$r->json->@{qw/stage compile_ms reason/}], ['compile', 0, 'compile'],
+	'detail, it did not compile');
+$r = run("stage => 'run', compile_us => 0", data => $asked);
+ok(!exists $r->json->{$_}, "nothing was compiled: no $_")
+	for qw/stage compile_ms/;
+$r = run("stage => 1, compile_us => 'x'", data => $asked);
+ok($r->status == 200 && !exists $r->json->{stage}, 'what is no stage');
+
 ok(run("reason => undef, skipped => 'x', stdout => 'x'")->status == 200,
 	'what is not a reason');
 is(run("stdout => 'x'", uri => '/detail')->json->{status}, 'ok',

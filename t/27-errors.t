@@ -8,6 +8,7 @@
 use v5.36;
 
 use Test::More;
+use Digest::SHA qw/sha256_hex/;
 use Time::HiRes qw/time/;
 
 use FindBin;
@@ -15,13 +16,69 @@ use lib "$FindBin::Bin/lib";
 use Test::Codeexec;
 use Test::FakeSandbox;
 
+# What RAGFlow's service says on HTTP 200, so that nobody tries again.
+
+my $busy = 'Server is busy, try again later';
+my $limited = 'Too many requests, please try again later';
+
+sub ragflow ($generation) {
+	my $last = $generation eq 'a' ? '' : ',"artifacts":[],"result":null';
+	my $fail = sub ($code, $detail, $text = $detail) {
+		return '{"status":"program_runner_error","stdout":"",'
+			. qq("stderr":"$text","exit_code":$code,"detail":"$detail",)
+			. join(',', map { qq("$_":null) } qw/time_used_ms
+				memory_used_kb resource_limit_type
+				unauthorized_access_type runtime_error_type/)
+			. "$last}";
+	};
+
+	return {
+		open => ['healthz', ''],
+		name => "ragflow-$generation", path => 'run',
+		body => '{"code_b64":"eA==","language":"python"}',
+		form => sub ($text) { return qq({"detail":"$text"}) },
+		unauthorized => 'Missing or invalid sandbox executor API token',
+		run => sub ($status, $text) {
+			return ($generation eq 'd' ? 429 : 200,
+				$fail->(-429, $limited)) if $text =~ /Many|Unav/;
+			return (200, $fail->(-10, 'no_available_container',
+				'Container pool is busy')) if $text eq $busy;
+			return (200, $fail->(-3, 'internal_error',
+				$status == 504 ? 'Command timed out' : $text));
+		},
+	};
+}
+
 # Where an API runs code, with what, and its form of an error.
 
 my @apis = (
 	{
+		open => ['healthz'],
 		name => 'native', path => 'runcode', body => '{"code":"x"}',
 		form => sub ($text) { return qq({"error":"$text"}\n) },
 	},
+	{
+		open => [''],
+		name => 'executor', path => 'execute', body => '{"code":"x"}',
+		form => sub ($text) { return qq({"detail":"$text"}) },
+	},
+	{
+		open => [''],
+		name => 'render', path => 'render-matplotlib',
+		body => '{"code":"x"}', ran => 422,
+		form => sub ($text) { return qq({"error":"$text"}\n) },
+		unauthorized => 'Unauthorized',
+	},
+	{
+		open => ['health'],
+		name => 'engine', path => 'execute', body => '{"code":"x"}',
+		form => sub ($text) {
+			return qq({"error":"$text","output":"","success":false}\n);
+		},
+		busy => '\u670d\u52a1\u5668\u7e41\u5fd9\uff0c\u8bf7\u7a0d'
+			. '\u540e\u518d\u8bd5',
+	},
+	ragflow('a'), ragflow('c'), ragflow('d'),
 );
 
 my %reason = (
@@ -54,7 +111,7 @@ sub server ($n) {
 
 		server {
 		    listen 127.0.0.1:%%PORT_$n%%;
-		    codeexec_api $api->{name};
+		    codeexec_api @{[$api->{name} =~ s/-c$//r]};
 		    client_max_body_size 1000;
 		    client_header_buffer_size 512;
 		    large_client_header_buffers 2 1k;
@@ -104,7 +161,7 @@ sub server ($n) {
 		EOC
 }
 
-$t->write_file('keys', 'alice ' . 'a5' x 32 . "\n");
+$t->write_file('keys', 'alice ' . sha256_hex('elsewhere') . " languages=ruby\n");
 $t->write_conf(join '', map { server($_) } 0 .. $#apis);
 
 my $ran = sub ($c, $job) { $c->send(answer(stdout => 'x')) };
@@ -123,12 +180,26 @@ for my $n (0 .. $#apis) {
 	my $port = $t->port($n);
 	my $path = $api->{path};
 
-	my $is = sub ($r, $status, $name, $text = $reason{$status}) {
+	my $is = sub ($r, $status, $name, $text = $reason{$status}, $run = 0) {
+		my $body = $api->{form}->($status == 401
+			? $api->{unauthorized} // $text : $text);
+
+		($status, $body) = $api->{run}->($status, $text)
+			if $run && $api->{run};
 		is(join(' ', $r->status // 'none', $r->body, $r->complete),
-			"$status " . $api->{form}->($text) . ' 1',
-			"$api->{name}: $name") || diag($r->raw);
+			"$status $body 1", "$api->{name}: $name")
+			|| diag($r->raw);
 		is($r->header('Content-Type'), 'application/json',
 			"$api->{name}: $name, type");
+		like($r->header('Retry-After'), qr/^\d+$/,
+			"$api->{name}: $name, Retry-After")
+			if $status == 429 || $status == 503;
+	};
+
+	# The same of a run, which some APIs answer in another way.
+
+	my $run_is = sub ($r, $status, $name, $text = $reason{$status}) {
+		$is->($r, $status, $name, $text, 1);
 	};
 
 	my $get = sub ($uri, %arg) { $t->http_get($uri, %arg, port => $port) };
@@ -203,40 +274,38 @@ for my $n (0 .. $#apis) {
 
 	# what is behind
 
-	$is->($post->("/dead/$path"), 502, 'nobody there');
-	$is->($post->("/broken/$path"), 502, 'no answer of ours');
-	$is->($post->("/slow/$path"), 504, 'no answer');
-
-	my $r = $post->("/busy/$path");
-	$is->($r, 503, 'no room', 'Server is busy, try again later');
-	like($r->header('Retry-After'), qr/^\d+$/, "$api->{name}: Retry-After");
+	$run_is->($post->("/dead/$path"), 502, 'nobody there');
+	$run_is->($post->("/broken/$path"), 502, 'no answer of ours');
+	$run_is->($post->("/slow/$path"), 504, 'no answer');
+	$run_is->($post->("/busy/$path"), 503, 'no room', $api->{busy} // $busy);
 
 	# limits of nginx
 
-	is($post->("/rate/$path")->status, 200, "$api->{name}: the first");
+	is($post->("/rate/$path")->status, $api->{ran} // 200,
+		"$api->{name}: the first");
 
-	for (['rate', 503], ['rate429', 429]) {
-		my ($location, $status) = @$_;
-		$r = $post->("/$location/$path");
-		$is->($r, $status, 'too many');
-		like($r->header('Retry-After'), qr/^\d+$/,
-			"$api->{name}: $status, Retry-After");
-	}
+	$run_is->($post->("/rate/$path"), 503, 'too many');
+	$run_is->($post->("/rate429/$path"), 429, 'too many');
 
 	my $s = $t->connect($port);
-	write_all($s, $t->request(POST => "/runs/$path", body => $api->{body}));
+	write_all($s, $t->request(POST => "/runs/$path", body => $api->{body},
+		headers => ['Content-Type: application/json']));
 	wait_until(5, sub { $t->{fake}{slow}->runs >= 2 * $n + 2 });
-	$r = $post->("/runs/$path");
-	$is->($r, 429, 'too many at once');
-	like($r->header('Retry-After'), qr/^\d+$/, "$api->{name}: Retry-After");
+	$run_is->($post->("/runs/$path"), 429, 'too many at once');
 	close $s;
 
 	# keys
 
 	$is->($post->("/keys/$path"), 401, 'no key',
-		$api->{no_key} // 'Authorization header is missing or invalid');
+		'Authorization header is missing or invalid');
 	$is->($post->("/keys/$path", headers => ['X-API-Key: x']), 401,
-		'a wrong key', $api->{wrong_key} // 'Invalid token');
+		'a wrong key', 'Invalid token');
+	$is->($post->("/keys/$path", headers => ['X-API-Key: x',
+		'X-Auth-Token: x']), 400, 'two keys', 'More than one key');
+	$is->($post->("/keys/$path", headers => ['X-API-Key: elsewhere']), 403,
+		'a language', '\\"python\\" is not allowed for this key');
+	is($get->("/keys/$_")->status, 200, "$api->{name}: /$_ needs none")
+		for @{ $api->{open} };
 }
 
 $t->check_leaks('no leaks', 1);

@@ -91,6 +91,11 @@ $t->write_conf(<<'EOC');
             error_page 401 = /pages/401;
             codeexec_pass unix:%%SOCK%%;
         }
+        location /pages-of-others {
+            codeexec_cors https://a.example;
+            limit_req zone=key;
+            codeexec_pass unix:%%SOCK%%;
+        }
         location = /ssi {
             codeexec_key_file off;
             ssi on;
@@ -278,6 +283,20 @@ is(post('/both', "X-API-Key: $key{alice}")->status, 401,
 answer_is(post('/inside'), 200, $ran, 'satisfy any: the address');
 answer_is(run_with('/inside', key => $key{slow}), 200,
 	'{"output":"python 2000"}', 'limits of a key hold even so');
+
+# what a browser asks before it sends a key needs none
+
+$r = $t->http($t->request(OPTIONS => '/pages-of-others', headers => [
+	'Origin: https://a.example', 'Access-Control-Request-Method: POST',
+	'Access-Control-Request-Headers: x-api-key']));
+is($r->status, 204, 'a preflight');
+is($r->header('Access-Control-Allow-Headers'), 'x-api-key', 'a key may be sent');
+$r = post('/pages-of-others', 'Origin: https://a.example');
+error_is($r, 401, $missing, 'the request itself needs one');
+is($r->header('Access-Control-Allow-Origin'), 'https://a.example',
+	'the page may read why');
+error_is($t->http($t->request(OPTIONS => '/pages-of-others')), 401, $missing,
+	'what is no preflight needs one');
 
 # a rewrite changes the file, an error_page takes the request elsewhere
 

@@ -70,6 +70,25 @@ check('annotations', "x: int = 1\nprint(__annotations__)",
 check('inspect.getsource', "import inspect\ndef f():\n    return 1\n"
 	. "print(inspect.getsource(f), end='')",
 	output => "def f():\n    return 1\n");
+check('inspect.getsource of a class', "import inspect\nclass A:\n    x = 1\n\n"
+	. "    def f(self):\n        return 1\nprint(inspect.getsource(A), end='')\n"
+	. "print(inspect.getsource(A.f), end='')\n"
+	. "print(inspect.getsource(inspect.getmodule(A))[:14])\n"
+	. "import os; print(os.listdir())",
+	output => "class A:\n    x = 1\n\n    def f(self):\n        return 1\n"
+	. "    def f(self):\n        return 1\nimport inspect\n[]\n");
+check('its own file', "import os, sys\nprint(len(open(__file__).read()), "
+	. "os.listdir(), os.path.dirname(__file__))",
+	output => "89 ['main.py'] /home/user\n");
+check('by its first argument', "import sys; print(open(sys.argv[0]).read())",
+	output => "import sys; print(open(sys.argv[0]).read())\n");
+check('its own file, as another program', "import subprocess, sys\n"
+	. "if len(sys.argv) > 1: print('child', __name__)\n"
+	. "else: subprocess.run([sys.executable, __file__, 'x'])",
+	output => "child __main__\n");
+check('its own file that is gone', "import os; os.remove(__file__); "
+	. "print(os.listdir()); raise ValueError", output => "[]\n", end => 'exit 1',
+	stderr => qr/line 1, in <module>\n    import os; os.remove/);
 check('future', "from __future__ import annotations\nx: Nope = 1\nprint(x)",
 	output => "1\n");
 check('encoding line', "# -*- coding: latin-1 -*-\nprint('ok')",

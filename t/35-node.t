@@ -451,6 +451,116 @@ for my $case (
 	is($a->{exit_code}, 1, "$case->[0]: exit code");
 }
 
+# The value of a program, and its variables
+
+sub value ($code, %options) {
+	my $a = ask($code, options => { %{ $results{options} },
+		last_value => JSON::PP::true, %options });
+	unlike("$a->{stderr}", qr{/opt}, 'no path of ours');
+	return $a;
+}
+
+for my $case (
+	['an expression', "const x = 6;\nx * 7;", ['text', '42', '@main', '']],
+	['a string', '"text"', ['text', 'text', '@main', '']],
+	['null', 'null', ['text', 'null', '@main', '']],
+	['an object', '({ a: [1, { b: 2 }] })', ['text', '{ a: [ 1, { b: 2 } ] }', '@main', '']],
+	['undefined', 'undefined'],
+	['what is printed', 'console.log(1)'],
+	['an empty program', ''],
+	['a directive', "'use strict';\nconst x = 1;"],
+	['below a directive', "'use strict';\nthis === globalThis", ['text', 'true', '@main', '']],
+	['below a hashbang', "#!/usr/bin/env node\n5", ['text', '5', '@main', '']],
+	['below a byte order mark', "\xef\xbb\xbf5", ['text', '5', '@main', '']],
+	['after what is shown', "display(1); 2", ['text', '1'], ['text', '2', '@main', '']],
+	['a promise', 'new Promise((done) => setTimeout(done, 9, 7))', ['text', '7', '@main', '']],
+	['a promise that never comes', 'new Promise(() => {})'],
+	['a bundle', '({ [Symbol.for("Jupyter.display")]: () => ({ "text/html": "<b>" }) })',
+		['html', '<b>', '@main', '']],
+	['one that is late', '({ async [Symbol.for("Jupyter.display")]() { return { "text/html": "<i>" } } })',
+		['html', '<i>', '@main', '']],
+	['an image', 'Buffer.from("89504e470d0a1a0a0000000d49484452000000100000000f", "hex")',
+		['png', pack('H*', '89504e470d0a1a0a0000000d49484452000000100000000f'), '@main', '', '@size', '16x15']],
+	['a value that is returned', "if (true) return 5; 6", ['text', '5', '@main', '']],
+	['a value that is returned, with await', "const x = await 8; return x", ['text', '8', '@main', '']],
+	['the default export', "import 'fs'; export default 9", ['text', '9', '@main', '']],
+	['names of a module', "const { a } = { a: require('os').EOL }; exports.b = a; [typeof module, __filename, exports.b, require.main === module].join()",
+		['text', "object,/home/user/main.js,\n,true", '@main', '']],
+	['names that are used already', "const require = 1, process = 2, crypto = 3, exports = 4; require + process + crypto + exports",
+		['text', '10', '@main', '']],
+	['import()', 'import("os").then((m) => m.EOL.length)', ['text', '1', '@main', '']],
+	['arguments and variables', 'process.argv.length', ['text', '2', '@main', '']],
+) {
+	my ($name, $code, @shown) = @$case;
+	my $a = value($code);
+	is_deeply($a->{shown}, \@shown, "value: $name") || diag($a->{stderr});
+	is($a->{status}, 'ok', "value: $name: well");
+}
+
+my $a = value("1;\nfunction f() { throw new TypeError('x') }\nf()");
+is_deeply([map { $_->[0] } @{ $a->{shown} }], ['@error'], 'an error has no value');
+like($a->{stderr}, qr{\A/home/user/main\.js:2\nfunction f\(\) \{ throw new TypeError\('x'\) \}\n +\^\n\nTypeError: x\n    at f \(/home/user/main\.js:2:22\)\n    at /home/user/main\.js:3:1\n\nNode}, 'and is told as ever');
+like(JSON::PP->new->decode($a->{shown}[0][1] // '{}')->{traceback},
+	qr{\ATypeError: x\n    at f \(/home/user/main\.js:2:22\)\n    at /home/user/main\.js:3:1\z},
+	'with the frames of the program');
+like(value("let y = = 2")->{stderr}, qr{\A/home/user/main\.js:1\nlet y = = 2\n +\^\n\nSyntaxError: },
+	'a syntax error');
+$a = value("const p = Promise.reject(new Error('mine')); setTimeout(() => p.catch(() => {}), 5); p");
+is_deeply([$a->@{qw/exit_code shown/}], [1, [['@error', $a->{shown}[0][1]]]],
+	'a rejection ends it as ever');
+$a = value('({ [Symbol.for("Jupyter.display")]: () => { throw new Error("no bundle") } })');
+is($a->{status}, 'ok', 'a value that can not be shown');
+like($a->{stderr}, qr/^Error: no bundle\n/, 'is said to be so');
+is_deeply(value('5', results => JSON::PP::false)->{shown}, [], 'no results, no value');
+is_deeply(value('function main() { return 1 } 5', main => {})->{shown},
+	[['@return', '1']], 'main() has the only value');
+
+sub variables ($code, %job) {
+	my $a = ask($code, options => { %{ $results{options} },
+		variables => JSON::PP::true }, %job);
+	my ($found) = grep { $_->[0] eq '@variables' } @{ $a->{shown} };
+	return $found && JSON::PP->new->utf8->decode($found->[1]), $a;
+}
+
+is_deeply((variables(<<'EOP', vars => '{"given":{"a":1}}'))[0], {
+const fs = require('fs'), { join } = require('path'), _private = 1;
+let n = 1, s = 'x'.repeat(300); var b = [1n, true, null];
+const m = new Map([['a', { b: 1 }]]), u = undefined, z = null;
+class Point { constructor() { this.x = 1 } }
+const { x: renamed, ...others } = { x: 1, y: 2 };
+function f() { const local = 1; return local }
+const p = new Point(), g = () => 1;
+global.later = 'yes'; display(n); if (true) { const inner = 2 }
+EOP
+	given => { type => 'Object', value => '{ a: 1 }' },
+	n => { type => 'number', value => '1' },
+	s => { type => 'string', value => 'x' x 200 },
+	b => { type => 'Array', value => '[ 1n, true, null ]' },
+	m => { type => 'Map', value => "Map(1) { 'a' => { b: 1 } }" },
+	u => { type => 'undefined', value => 'undefined' },
+	z => { type => 'null', value => 'null' },
+	renamed => { type => 'number', value => '1' },
+	others => { type => 'Object', value => '{ y: 2 }' },
+	p => { type => 'Point', value => 'Point { x: 1 }' },
+	later => { type => 'string', value => 'yes' },
+}, 'variables');
+
+for my $end ('process.exit(3)', 'throw new Error("x")', 'setTimeout(() => process.exit(), 1)',
+	'process.on("exit", () => { x = 3 })', 'process.exitCode = 2') {
+	my ($got, $a) = variables("let x = 1; x = 2; $end");
+	is_deeply($got, { x => { type => 'number', value => '2' } }, "variables: $end");
+	is(scalar(grep { $_->[0] eq '@variables' } @{ $a->{shown} }), 1, 'told once');
+}
+
+my ($hostile) = variables(<<'EOP');
+let bad = { get constructor() { throw 1 }, [Symbol.for('nodejs.util.inspect.custom')]() { throw 2 } };
+let proxy = new Proxy({}, { get() { throw 3 }, getPrototypeOf() { throw 4 } });
+let loop = {}; loop.self = loop;
+Object.defineProperty(globalThis, 'trap', { enumerable: true, get() { throw 5 } });
+let __proto__ = 1;
+EOP
+is_deeply([sort keys %$hostile], [qw/bad loop proxy/], 'variables that defend themselves');
+
 is(ask('console.log(process.env.A, process.env.B)', env => { A => '1', B => 'x=y' })->{stdout},
 	"1 x=y\n", 'environment');
 

@@ -19,9 +19,21 @@ use Test::Codeexec::Real;
 my $t = Test::Codeexec::Real->start(spare => 2, conf => {
 	limits => { put => 3, put_size => '100kb', results => 3,
 		results_size => '100kb', input => '100kb' },
+	'language half' => { file => 'main.sh', command => ['sh', './built'],
+		compile => ['sh', '-c', 'grep -q ok main.sh && cp main.sh built'] },
 });
 
 my $true = JSON::PP::true;
+
+# Every slot is used once.
+
+for (1 .. 3) {
+	my @all = map { my $s = $t->dial;
+		write_all($s, Test::Codeexec::Real::job_frames('echo ok; sleep 0.05',
+			language => 'half'));
+		$s } 1 .. $t->state->{slots};
+	Test::Codeexec::Real::read_answer($_) for @all;
+}
 
 $t->warm;
 $t->baseline;
@@ -137,6 +149,34 @@ is_deeply([map { $t->run_code("${show}show((b'\@return', b'[1]')); "
 	. 'def main(): return [1]', main => {})->{$_} }
 	qw/return variables results/],
 	[[1], undef, undef], 'what main() has returned, alone');
+
+# By GET, and what was compiled
+
+sub ask_by_get (%arg) {
+	$arg{languageType} //= 'python';
+	$arg{variables} //= '{}';
+	return $t->http_get('/runcode?' . join '&',
+		map { "$_=" . uri_escape($arg{$_}) } sort keys %arg)->json;
+}
+
+is_deeply(ask_by_get(code => 'import os\nx = os.environ["A"]\nx', results => 1,
+	last_value => 'true', return_variables => 1, env => '{"A":"b"}'), {
+	output => '', results => [{ is_main_result => $true, text => "'b'" }],
+	variables => { x => { type => 'str', value => 'b' } } },
+	'results by GET');
+is_deeply(ask_by_get(code => 'def main(a):\n    open("b", "w").write(a)\n    return a',
+	main => '{"arguments":{"a":"c"}}', return_files => '["b"]'), {
+	output => '', return => 'c', files => { b => { type => 'text/plain',
+		size => 1, text => 'c' } } }, 'main() and files by GET');
+
+$a = ask_by_get(code => 'echo ok', languageType => 'half', detail => 1);
+is_deeply([$a->@{qw/output status stage/}], ["ok\n", 'ok', 'run'], 'compiled');
+cmp_ok($a->{compile_ms}, '>', 0, 'for some time');
+$a = ask_by_get(code => 'echo no', languageType => 'half', detail => 1);
+is_deeply([$a->@{qw/status reason stage exit_code time_ms/}],
+	['error', 'compile', 'compile', 1, 0], 'what does not compile');
+ok(!exists ask_by_get(code => '1', detail => 1)->{stage},
+	'Python has no stages');
 
 # Any bytes there are JSON here.
 

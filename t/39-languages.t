@@ -79,6 +79,15 @@ line <- readLines(file('stdin'), 1)
 cat(line, commandArgs(TRUE)[1], Sys.getenv('N')); cat('\n')
 message('err'); writeLines('x', 'out.png'); quit(status = 3)
 EOP
+	typescript => [esbuild => <<'EOP', 'const x: number = ;', qr/main\.ts:1/],
+import { writeFileSync, readFileSync } from 'node:fs';
+interface Line { text: string }
+const line: Line = { text: readFileSync(0, 'utf8').trim() };
+const os = require('os'), n = await Promise.resolve(process.env.N!);
+console.log(`${line.text} ${process.argv[2]} ${n}`);
+process.stderr.write('err' + os.EOL);
+writeFileSync('out.png', 'x\n'); process.exitCode = 3;
+EOP
 	sqlite => undef,
 );
 
@@ -139,6 +148,22 @@ for my $name (sort grep { $program{$_} } keys %program) {
 SKIP: {
 	skip 'sqlite3 is not installed' if !installed('sqlite3');
 	is(ask('sql', 'select 6 * 7;')->{stdout}, "42\n", 'sqlite');
+}
+
+SKIP: {
+	skip 'esbuild is not installed' if !installed('esbuild');
+
+	my $a = ask('ts', "import { f } from './lib';\nimport { createRequire } from "
+		. "'module';\nconst require = createRequire(import.meta.url);\n"
+		. "type N = number;\nconst n: N = 1;\nf(n, require('os').EOL);\n",
+		put => [pack('n/a', 'lib.ts') . "enum E { A = 3 }\nexport function "
+		. "f(n: number, s: string) {\n  throw new Error(`\${n + E.A}`);\n}\n"]);
+	is($a->{stage}, 'run', 'TypeScript that throws') || diag($a->{stderr});
+	like($a->{stderr}, qr{Error: 4\n    at f \(/home/user/lib\.ts:3:9\)\n    at .*main\.ts:6:1},
+		'where, in its own files');
+	is(ask('ts', 'let x: number = "text"; console.log(x)')->{stdout}, "text\n",
+		'types are not checked');
+	is(ask('ts', 'let x: = 1')->{stage}, 'compile', 'an error of syntax');
 }
 
 $t->honest('and all is well');

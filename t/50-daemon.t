@@ -9,6 +9,7 @@ use v5.36;
 
 use IO::Select;
 use IO::Socket::UNIX;
+use List::Util qw/uniq/;
 use POSIX ();
 use Test::More;
 use Time::HiRes qw/sleep time/;
@@ -110,6 +111,26 @@ like($t->receive($_)->status, qr/^(?:502|503)$/, 'a request under way')
 	for @s;
 ok(!-e $t->socket, 'no socket');
 is(join(' ', $t->cgroups), '', 'no control groups');
+
+###############################################################################
+
+# What all runs together weigh
+
+sub weight { return map { Test::Codeexec::Process::slurp($_) =~ s/\n//r } grep { -e }
+	map { my $d = $_; map { "$d/$_" } qw/cpu.shares cpu.weight/ }
+	grep { !/slot-/ } $t->cgroups }
+
+my $v1 = -d '/sys/fs/cgroup/cpu';
+my $processors = `getconf _NPROCESSORS_ONLN` + 0;
+
+$t->run_daemon(conf => $conf);
+is(join(' ', uniq(weight())), $v1 ? 1024 * $processors : 100,
+	'cpu_weight is automatic');
+$t->stop_daemon;
+
+$t->run_daemon(conf => { %$conf, cpu_weight => 250 });
+is(join(' ', uniq(weight())), $v1 ? 2560 : 250, 'cpu_weight is what it is told');
+$t->stop_daemon;
 $t->expect_log(qr/connect\(\) to unix:.* failed \(2: No such file/);
 error_is($t->post('print(1)'), 502, 'Bad Gateway', 'without codeexecd');
 ok(!grep({ m{codeexec} } Test::Codeexec::Process::slurp('/proc/self/mounts')
@@ -382,6 +403,8 @@ my @broken = (
 	['no runtime', "runs = 1\n"],
 	['a runtime without tiers', "runtime python { interpreter = \"/x\" }\n"],
 	['a runtime without an interpreter', "runtime python { tier a { } }\n"],
+	['cpu_weight, too much', "cpu_weight = 10001\n$good"],
+	['cpu_weight below zero', "cpu_weight = -1\n$good"],
 	['cgroup with a path', "cgroup = \"a/../b\"\n$good"],
 );
 

@@ -277,6 +277,22 @@ is($layer{'shared-inodes'}{state}, 'missing', 'and may be missing');
 $t->stop_daemon('check');
 unlike($t->read_file('check.log'), qr/warning/, 'nothing to warn of');
 
+# Both runtimes are attacked; those of Node.js alone in t/54-mutants.t.
+
+SKIP: {
+	skip 'Node.js is not there'
+		if !-e ($daemon =~ s{[^/]*$}{node/codeexec.node}r) || !-x '/usr/bin/node';
+
+	($code, $out, $err) = check($nothing, { limits => { memory => '256mb' },
+		runtime => { nodejs => { kind => 'node',
+			interpreter => '/usr/bin/node',
+			tier => { base => { spare => 1 } } } } });
+	is($code, 0, 'with Node.js: exit code') || diag($out, $err);
+	is($err, '', 'which has its attacks');
+	like(lines($out)->{$_}, qr/^PASS +\S.*; \S/, "$_: both")
+		for grep { !$optional{$_} } @names;
+}
+
 # A library without attacks proves nothing.
 
 my $library = $t->dir . '/library';

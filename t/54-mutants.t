@@ -33,8 +33,11 @@ system("mkdir -p $tree/build && cp -a $root/Makefile $root/sandbox $tree/ "
 	or plan(skip_all => 'nothing was built here');
 chmod 0755, $tree;
 
-my @targets = map { "build/$_" }
-	qw{codeexecd codeexec-builder python/_codeexec.abi3.so};
+my $node = -e "$root/build/node/codeexec.node";
+system('cp', '-a', "$root/build/node", "$tree/build/") if $node;
+
+my @targets = map { "build/$_" } qw{codeexecd codeexec-builder
+	python/_codeexec.abi3.so}, $node ? 'node/codeexec.node' : ();
 
 # Mutants may leave something unused.
 
@@ -64,7 +67,20 @@ my $conf = $t->write_file('check.conf', Test::Codeexec::Real::conf_text($t,
 		runtime => { python => { tier => { base => { spare => 1 } } } },
 	}));
 
-sub check {
+# The same with Node.js alone, whose attacks are others.
+
+my $node_conf = $t->write_file('node.conf',
+	Test::Codeexec::Process::slurp($conf)
+	=~ s{^runtime python }{runtime nodejs }mr
+	=~ s{^(    interpreter = )".*"}{    kind = "node"\n$1"/usr/bin/node"}mr
+	=~ s/"128mb"/"256mb"/r);
+
+my %node_finds = map { $_ => 1 }
+	("the host's /var", 'a device too many', 'all of /proc', 'many files',
+	'no limits', 'a file too many', 'other sockets', 'ptrace',
+	'another architecture', 'memory without a limit', 'no Landlock');
+
+sub check ($conf = $conf) {
 	my $out = `timeout 60 $tree/build/codeexecd --check -c $conf </dev/null 2>$tree/err`;
 	my $code = $? >> 8;
 
@@ -76,6 +92,13 @@ build() or BAIL_OUT('cannot be built: ' . Test::Codeexec::Process::slurp(
 
 my ($code, $out, $err) = check();
 is($code, 0, 'the original passes') || diag($out, $err);
+if ($node) {
+	($code, $out, $err) = check($node_conf);
+	is($code, 0, 'and for Node.js') || diag($out, $err);
+	unlike($out, qr/not attacked/, 'which attacks all of it');
+	unlike($err, qr/has no attacks/, 'by itself');
+}
+
 my $landlock = $out =~ /^landlock +PASS +ABI (\d+)/m ? $1 : 0;
 
 # Name; file, what stands there, what shall; lines of the output or of stderr
@@ -156,6 +179,11 @@ for my $mutant (@mutants) {
 		is($code, $pattern =~ /WARN/ ? 0 : 1, "$name: exit code")
 			|| diag($out, $err);
 		like("$out$err", $pattern, "$name: is found");
+
+		if ($node && $node_finds{$name}) {
+			($code, $out, $err) = check($node_conf);
+			like("$out$err", $pattern, "$name: Node.js finds it, too");
+		}
 	} else {
 		fail("$name: can be built");
 		diag(Test::Codeexec::Process::slurp("$tree/log"));

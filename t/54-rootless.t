@@ -77,16 +77,28 @@ sub prepare_as_root {
 			or plan(skip_all => 'root cannot mount here');
 	}
 
+	# The user may not be let into the directory that all of this is in.
+
+	my $tree = "$dir.tree";
+	mkdir $tree or die "$tree: $!";
+	system('mount', '--bind', $Test::Codeexec::ROOT, $tree) == 0
+		or plan(skip_all => 'root cannot mount here');
+	s/^\Q$Test::Codeexec::ROOT\E/$tree/
+		for grep { defined } @ENV{grep { /^CODEEXEC_/ } keys %ENV};
+
 	defined(my $pid = fork) or die "fork: $!";
 	exec 'setpriv', "--reuid=$uid", "--regid=$uid", '--init-groups',
 		'--inh-caps=-all', '--', 'env', "HOME=$dir/home",
-		"TMPDIR=$dir/home", $^X, $0, 'user', $dir
+		"TMPDIR=$dir/home", $^X, "$tree/t/$FindBin::Script",
+		'user', $dir
 		or exit 127 if !$pid;
 
 	local @SIG{qw/INT TERM ALRM/} = (sub { kill TERM => $pid }) x 3;
 	1 while waitpid($pid, 0) < 0;
 	my $status = $?;
 	system 'umount', "/etc/$_" for qw/passwd group subuid subgid/;
+	system 'umount', $tree;
+	rmdir $tree;
 	system 'rm', '-rf', $dir;
 
 	POSIX::_exit($status >> 8 || $status);

@@ -34,6 +34,7 @@ my $t = Test::Codeexec::Real->start(science => 1,
 	    location = /draw { codeexec_pass sandbox; }
 	    location /short/ { codeexec_pass sandbox; codeexec_timeout 700ms; }
 	    location /small/ { codeexec_pass sandbox; codeexec_max_code_size 10; }
+	    location /policy/ { codeexec_pass sandbox; codeexec_deny_import os; }
 	    location /store/ { codeexec_pass sandbox; codeexec_store none; }
 	    location /fake/ { codeexec_pass unix:%%SOCK_fake%%; }
 	    location /down/ { codeexec_pass unix:%%TESTDIR%%/nobody; }
@@ -225,6 +226,11 @@ fails(draw('while True: pass', uri => '/short/render-matplotlib'), 422,
 fails(draw('x = bytearray(1 << 30)'), 422, qr/MemoryError|Memory limit exceeded/,
 	'too much memory');
 
+my $policy = '/policy/render-matplotlib';
+fails(draw("x\nimport os", uri => $policy), 403,
+	'Line 2: Import of "os" is not allowed', "an operator's policy");
+fails(draw('x = (', uri => $policy), 422, qr/SyntaxError/, 'a syntax error');
+is_drawn(draw('plt.plot([1])', uri => $policy), 'what keeps to it');
 is_drawn(draw('plt.plot([1])'), 'all is well');
 $t->expect_log('/nobody failed');
 

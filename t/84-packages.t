@@ -7,6 +7,8 @@
 
 use v5.36;
 
+use IO::Select;
+use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw/sleep/;
 
@@ -234,31 +236,43 @@ like($t->read_file('codeexec.log'), qr/ValueError: no/, 'the log says why');
 ok(wait_until(10, sub { $t->state->{runtimes}[0]{tiers}[0]{packages} == 6 }),
 	'the interpreter has it');
 
-# Two at once, and one that is interrupted
+# Two at once, and one that is interrupted while it waits for the index
 
 {
+	my $silent = IO::Socket::INET->new(Listen => 5,
+		LocalAddr => '127.0.0.1') or die $!;
+	$t->configure(index => 'http://127.0.0.1:' . $silent->sockport);
+
 	my $pid = fork // die;
 
 	if (!$pid) {
 		open STDOUT, '>', '/dev/null';
 		open STDERR, '>&', \*STDOUT;
+		alarm 0;
 		exec $Test::Codeexec::Packages::PROGRAM, 'add', '-c',
 			$t->dir . '/packages.conf', 'greet==2.0'
 			or POSIX::_exit(127);
 	}
 
-	ok(wait_until(10, sub { -e $t->dir . '/packages/.work/out' }), 'one adds');
+	my $waiting = $silent->accept;
+	ok($waiting, 'one adds');
 	$t->packages_fail(qr/at work/, remove => 'shadow');
 	kill TERM => $pid;
 	waitpid $pid, 0;
 	is($? >> 8, 143, 'and is interrupted');
+	ok(IO::Select->new($waiting)->can_read(5), 'with what it has started');
 	ok(! -e $t->dir . '/packages/.work', 'nothing is left');
 	is(readlink "$top/current", 6, 'nothing has changed');
+	$t->configure;
 }
 
-# No codeexecd
+# The list, and no codeexecd
 
+is($t->http_head('/packages')->status, 200, 'HEAD');
+error_is($t->http_post('/packages', ''), 405, 'Method Not Allowed', 'POST');
 $t->stop_daemon;
+$t->expect_log(qr/connect\(\) to unix:.* failed/);
+error_is($t->http_get('/packages'), 502, 'Bad Gateway', 'nobody to ask');
 $t->packages_ok(qr/no codeexecd at .*\nversion 7 is the current one/s,
 	add => 'breaks');
 $t->run_daemon(conf => { runtime => { python => { packages => $top,

@@ -12,6 +12,7 @@ import time
 from process import Failure, say
 
 HEADER = struct.Struct('!2sBBI')    # docs/protocol.md
+CREDENTIALS = struct.Struct('3i')
 MAGIC, VERSION = b'CX', 1
 QUERY, STATE = 0x06, 0x88
 
@@ -35,11 +36,13 @@ def state(path):
             connection.connect(path)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
+        peer = CREDENTIALS.unpack(connection.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size))[0]
         connection.sendall(HEADER.pack(MAGIC, VERSION, QUERY, 0))
         *head, kind, size = HEADER.unpack(receive(connection, HEADER.size))
         if head != [MAGIC, VERSION] or kind != STATE:
             raise Failure('%s does not speak as codeexecd does' % path)
-        return json.loads(receive(connection, size))
+        return {**json.loads(receive(connection, size)), 'peer': peer}
 
 
 def tiers(said, directory):
@@ -51,12 +54,22 @@ def tiers(said, directory):
                 'directory') == directory}
 
 
+def is_codeexecd(pid):
+    try:
+        return bool(re.search(r'/codeexecd( \(deleted\))?$',
+                              os.readlink('/proc/%d/exe' % pid)))
+    except OSError:
+        return False
+
+
 def hang_up(said):
-    pid = said['pid']
-    if not re.search(r'/codeexecd( \(deleted\))?$', os.readlink(
-            '/proc/%d/exe' % pid)):
-        raise Failure('process %d is not codeexecd' % pid)
-    os.kill(pid, signal.SIGHUP)
+    """The kernel knows its number here, also if it is in a container; but a
+    socket that systemd has made is systemd's."""
+    for pid in said['peer'], said['pid']:
+        if is_codeexecd(pid):
+            os.kill(pid, signal.SIGHUP)
+            return
+    raise Failure('codeexecd can\'t be told: send it SIGHUP')
 
 
 class Follower:
@@ -96,6 +109,17 @@ class Follower:
             else:
                 done = False
         return done
+
+
+def tell(paths, directory):
+    """That things are as they were; each that can be told."""
+    for path in paths:
+        try:
+            said = state(path)
+            if said and tiers(said, directory):
+                hang_up(said)
+        except (Failure, OSError) as error:
+            say('%s: %s' % (path, error))
 
 
 def follow(paths, directory, number, timeout):

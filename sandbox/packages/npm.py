@@ -101,7 +101,8 @@ class Set:
         self.worker.run(
             ['npm', 'install', '--ignore-scripts', '--no-audit', '--no-fund',
              '--no-bin-links', '--no-update-notifier', '--omit=dev',
-             '--install-strategy=hoisted', '--no-progress',
+             '--no-progress', '--fetch-retries=1',
+             '--fetch-retry-mintimeout=1000', '--fetch-retry-maxtimeout=3000',
              '--registry=' + self.options.registry,
              '--cache=' + os.path.join(self.worker.output, 'cache'),
              '--userconfig=' + self.worker.give('user.npmrc', ''),

@@ -120,12 +120,14 @@ class Versions:
         store.remove(self.path(number))
 
     def prune(self, keep):
-        """Old versions, of which the latest may still be in use, and wheels
-        that none has come from."""
+        """Old versions, of which the latest may still be in use."""
         current = self.current()
         older = [number for number in self.numbers() if number < current]
         for number in older[:max(0, len(older) - keep + 1)]:
             self.remove(number)
+
+    def prune_wheels(self):
+        """Those that no version has come from."""
         used = {package.digest.partition(':')[2] for number in self.numbers()
                 for package in self.read(number).packages.values()}
         for name in os.listdir(self.wheels):

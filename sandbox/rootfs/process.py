@@ -30,10 +30,12 @@ PASSED_ON = ('HOME', 'PATH', 'SOURCE_DATE_EPOCH', 'TMPDIR')
 NOBODY_ID = 65534
 
 
+# The kernel forgets that a process is to die with its parent when its user
+# changes, so that comes once more.
 def as_user(uid, gid):
     return ['setpriv', '--reuid=%d' % uid, '--regid=%d' % gid,
             '--clear-groups', '--bounding-set=-all', '--inh-caps=-all',
-            '--no-new-privs']
+            '--no-new-privs', '--pdeathsig', 'KILL']
 
 
 NOBODY = as_user(NOBODY_ID, NOBODY_ID)

@@ -5,9 +5,11 @@
 
 'use strict';
 
+const fs = require('fs');
 const util = require('util');
 
 const results = require('./results.js');
+const variables = require('./variables.js');
 
 // What Deno's notebooks have made usual: a method that returns a bundle, an
 // object of media types and contents.
@@ -23,6 +25,9 @@ const IMAGES = [
 const TRACEBACK_MAX = 20000;
 
 let options = {};
+let source = '';
+let known;          // names of global variables that are not the program's
+let isOver = false;
 
 
 function bundleForms(bundle) {
@@ -71,16 +76,64 @@ function display(value, { raw = false } = {}) {
 }
 
 
-// Before the program.
-exports.start = (wishes) => {
+// Before the program, and its variables.
+exports.start = (wishes, program) => {
   options = wishes;
+  source = program;
   if (options.results || options.claims) {
     results.start(options.limits ?? {}, Boolean(options.results),
-      1 + ('main' in options));
+      1 + ('main' in options) + Boolean(options.variables));
   }
   if (options.results) {
     Object.defineProperty(globalThis, 'display', { value: display,
       writable: true, enumerable: false, configurable: true });
+  }
+};
+
+
+// Whether the program's last value or its variables are asked for: those of
+// a function are out of reach.
+exports.wantsScript = () => Boolean(options.results && !('main' in options)
+  && (options.last_value || options.variables));
+
+exports.wantsVariables = () => Boolean(options.results && options.variables);
+
+// The names that are not the program's are given.
+exports.setKnown = (names) => {
+  known = new Set(names);
+};
+
+
+// The value of the program's last expression; a directive is one, too.
+exports.value = (value) => {
+  if (value === undefined || value === 'use strict'
+      || !options.last_value || !exports.wantsScript()) {
+    return;
+  }
+  try {
+    if (typeof value?.[SYMBOL] !== 'function') {
+      results.put(formsOf(value), true);
+    } else {
+      Promise.resolve(value[SYMBOL]()).then((bundle) =>
+        results.put(bundleForms(bundle), true)).catch(mention);
+    }
+  } catch (error) {
+    mention(error);
+  }
+};
+
+// An error that a program is not ended by.
+function mention(error) {
+  fs.writeSync(2, util.inspect(error).split('\n').filter((line) =>
+    !line.includes(__dirname)).join('\n') + '\n');
+}
+
+
+// The program is over; whatever it does now, it is said once.
+exports.finish = () => {
+  if (!isOver && exports.wantsVariables()) {
+    isOver = true;
+    results.putFinal('@variables', variables.summarise(source, known));
   }
 };
 
@@ -109,4 +162,5 @@ exports.failed = (error) => {
     traceback: text.length <= TRACEBACK_MAX ? text
       : `${text.slice(0, half)}\n…\n${text.slice(-half)}`,
   });
+  exports.finish();
 };

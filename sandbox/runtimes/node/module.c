@@ -279,7 +279,7 @@ serve_now(uv_idle_t *handle)
 {
 	(void) uv_idle_stop(handle);
 
-	if (engine_huge_text() != 0 || engine_share_heap() != 0) {
+	if (engine_share_heap() != 0) {
 		hygiene_refuse("node", "can't share its memory with runs");
 	}
 

@@ -28,13 +28,12 @@ const NAMES = new Set([...Object.values(SHORT), ...JSONS]);
 
 let enabled = false;    // records about the run
 let showing = false;    // and what the program shows
-let most, room, shown, told;
+let size, most, room, shown, told;
 
 
 // finals: how many records about the run there must be room for.
 exports.start = (limits, shows, finals) => {
-  const size = limits.results_size ?? 1 << 24;
-
+  size = limits.results_size ?? 1 << 24;
   enabled = true;
   showing = shows;
   most = Math.max(1, (limits.results ?? 100) - finals);
@@ -135,9 +134,28 @@ function omit(why) {
 }
 
 
+// Width and height as the image itself has them.
+function pixels([name, content]) {
+  if (name === 'png' && content.length >= 24) {
+    return `${content.readUInt32BE(16)}x${content.readUInt32BE(20)}`;
+  }
+  if (name === 'gif' && content.length >= 10) {
+    return `${content.readUInt16LE(6)}x${content.readUInt16LE(8)}`;
+  }
+  return undefined;
+}
+
+// What is said of the result itself.
+function labels(forms, main) {
+  const size = forms.map(pixels).find((text) => text !== undefined);
+
+  return [...main ? [['@main', Buffer.alloc(0)]] : [],
+    ...size ? [['@size', Buffer.from(size)]] : []];
+}
+
 // Shows one result: forms are pairs of names and bytes.  What does not fit is
 // left out, the largest first: text may fit where a picture does not.
-exports.put = (forms) => {
+exports.put = (forms, main = false) => {
   if (!showing || forms.length === 0) {
     return;
   }
@@ -147,17 +165,19 @@ exports.put = (forms) => {
   }
 
   const free = room - fs.statSync(FILE).size;
-  const kept = [...forms].sort((a, b) => b[1].length - a[1].length);
-  let data = record(forms);
+  let kept = forms;
+  let data = record([...kept, ...labels(kept, main)]);
 
   while (data.length > free) {
-    const [name, content] = kept.shift();
+    const largest = kept.reduce((a, b) =>
+      (b[1].length > a[1].length ? b : a));
 
-    omit(`${name} of ${content.length} bytes`);
+    omit(`${largest[0]} of ${largest[1].length} bytes`);
+    kept = kept.filter((form) => form !== largest);
     if (kept.length === 0) {
       return;
     }
-    data = record(forms.filter((form) => kept.includes(form)));
+    data = record([...kept, ...labels(kept, main)]);
   }
   append(data);
   shown++;
@@ -169,4 +189,14 @@ exports.putFinal = (name, value) => {
   if (enabled) {
     append(record([[name, Buffer.from(JSON.stringify(value) ?? 'null')]]));
   }
+};
+
+// What main() has returned: all of it, or it has failed.
+exports.putReturn = (value) => {
+  const text = JSON.stringify(value) ?? 'null';
+
+  if (enabled && Buffer.byteLength(text) + 64 > size - fs.statSync(FILE).size) {
+    throw new RangeError(`main() returned more than ${size} bytes`);
+  }
+  exports.putFinal('@return', value);
 };

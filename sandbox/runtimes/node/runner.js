@@ -60,6 +60,7 @@ let main;       // the program's module
 let required;   // its require()
 let result;     // what it returned
 let isModule;
+let isESModule;
 
 
 // For a node without that constant: from where the program is, and not this.
@@ -90,6 +91,31 @@ function compile(source) {
   return vm.compileFunction(source, PARAMETERS, OPTIONS);
 }
 
+// As a script, a program has a value, and its variables can be found.
+function compileScript(source) {
+  const script = new vm.Script(source, OPTIONS);
+
+  [main.exports, required, main, SCRIPT, HOME].forEach((value, i) =>
+    Object.defineProperty(globalThis, PARAMETERS[i],
+      { value, writable: true, enumerable: false, configurable: true }));
+  return script.runInThisContext.bind(script, { displayErrors: false });
+}
+
+function compileEither(source) {
+  if (!display.wantsScript()) {
+    return compile(withMain(source));
+  }
+  try {
+    return compileScript(source);
+  } catch (error) {
+    if (error instanceof SyntaxError
+        && error.message === 'Illegal return statement') {
+      return compile(source);
+    }
+    throw error;
+  }
+}
+
 function withMain(source) {
   return entry.isWanted() ? source + RETURN_MAIN : source;
 }
@@ -111,7 +137,7 @@ function withoutFrames(error) {
 
 function load(source) {
   try {
-    return compile(withMain(source));
+    return compileEither(source);
   } catch (error) {
     if (error instanceof SyntaxError && IS_MODULE.test(error.message)) {
       return null;
@@ -144,7 +170,8 @@ function check(source) {
 
 
 // The frames at the end that are node's own say nothing about the program.
-const OWN_FRAMES = /(?:\n {4}at (?:[^\n]*\()?node:internal[^\n]*)+$/;
+const OWN_FRAMES = new RegExp('(?:\\n {4}at Script\\.runInThisContext \\(node:vm:.*)?'
+  + '(?:\\n {4}at (?:.*\\()?node:internal.*)*$');
 
 function trim(error) {
   const stack = util.types.isNativeError(error) ? error.stack : null;
@@ -303,12 +330,32 @@ function split(text) {
   return text.split('\0').slice(0, -1);
 }
 
+// What the job wants to know of the program beside its output.
+function start(source, options) {
+  display.start(options, source);
+  if (display.wantsVariables()) {
+    display.setKnown([...Object.getOwnPropertyNames(globalThis),
+      ...PARAMETERS]);
+
+    const exit = process.reallyExit;
+
+    process.reallyExit = (code) => {
+      try {
+        display.finish();
+      } catch {
+        // It can't be told.
+      }
+      exit(code);
+    };
+  }
+}
+
 // The program as a function without parameters.
 function begin(source, variables, parameters, environment, options) {
   const wishes = options ? JSON.parse(options) : {};
   const text = source.replace(/^\ufeff/, '');
 
-  display.start(wishes);
+  start(source, wishes);
   if (wishes.check) {
     check(text);
     return () => {};
@@ -318,7 +365,8 @@ function begin(source, variables, parameters, environment, options) {
   const program = load(text);
   const filename = program !== null ? SCRIPT : MODULE;
 
-  isModule = program === null || program.constructor !== Function;
+  isESModule = program === null;
+  isModule = isESModule || program.constructor !== Function;
   process.argv = [process.execPath, filename, ...split(parameters)];
   for (const pair of split(environment)) {
     process.env[pair.slice(0, pair.indexOf('='))] =
@@ -357,14 +405,30 @@ exports.watch = (value) => {
     Promise.resolve(value).then((found) => entry.call(
       typeof found === 'function' ? found
         : found?.main ?? found?.default?.main ?? main.exports.main));
+  } else if (!util.types.isPromise(value)) {
+    display.value(value);
   }
 };
 
 
+function stateOf(promise) {
+  return /^Promise \{\s*<(pending|rejected)>/.exec(util.inspect(promise))?.[1]
+    ?? 'fulfilled';
+}
+
+
 // The loop has nothing left to do; "exit" comes next.
 exports.finish = () => {
-  if (isModule && util.types.isPromise(result)
-      && /^Promise \{\s*<pending>/.test(util.inspect(result))) {
+  const state = util.types.isPromise(result) ? stateOf(result) : undefined;
+
+  if (state === 'fulfilled') {
+    // Nobody has waited for it: then whoever is to handle its error would.
+    result.then((value) =>
+      display.value(isESModule ? value.default : value));
+  }
+  display.finish();
+
+  if (isModule && state === 'pending') {
     process.exitCode ??= 13;
     fs.writeSync(2, 'Warning: Detected unsettled top-level await\n');
   }

@@ -18,6 +18,14 @@ process.on('uncaughtException', (error) => {
   native.exit(UNFIT);
 });
 
+// Before anything else: what this leaves on the heap is then among what stays,
+// and not where runs write to.
+const packages = require('./packages.js');
+
+const version = packages.add();
+
+native.tell(packages.describe(version));
+
 // What most programs use, and what prints their output and their errors.  The
 // streams are made here, on pipes as in a run, whatever the log is.
 native.lend(() => {
@@ -35,10 +43,7 @@ native.lend(() => {
 
 native.inspect('node');
 
-const packages = require('./packages.js');
 const runner = require('./runner.js');
-
-const version = packages.add();
 
 runner.setUp(native, version);
 
@@ -46,8 +51,6 @@ for (const name of process.argv.slice(2)) {
   runner.require(name);
   native.inspect(`preload "${name}"`);
 }
-
-native.tell(packages.describe(version));
 
 runner.rehearse(native, () => {
   process.removeAllListeners('uncaughtException');

@@ -6,6 +6,7 @@ import os
 import sys
 
 import _codeexec
+import charts
 import errors
 import results
 from watch import is_a
@@ -32,6 +33,7 @@ def install(pyplot):
     figure = sys.modules['matplotlib.figure'].Figure
     if saves:
         figure.savefig = _codeexec.after(figure.savefig, saved)
+    charts.install()
     managers = sys.modules['matplotlib._pylab_helpers'].Gcf
     sys.modules['matplotlib.backend_bases'].FigureManagerBase.show = \
         lambda manager: show_one(manager.canvas.figure)
@@ -60,8 +62,9 @@ def forms(value):
     picture = io.BytesIO()
     value.savefig(picture, format='png', dpi=dpi or value.dpi,
                   bbox_inches='tight')
+    chart = charts.forms(value)
     mark(value)
-    return text + [('png', picture.getvalue())]
+    return [*text, ('png', picture.getvalue()), *chart]
 
 
 def show_one(figure):
@@ -123,6 +126,6 @@ def show_file(figure, path, format):
     with io.FileIO(path) as file:
         content = file.readall()
     name = os.path.relpath(path, HOME)
-    results.put([(kind, content)],
+    results.put([(kind, content), *charts.forms(figure)],
                 name=os.path.basename(path) if name[:3] == '../' else name)
     mark(figure)

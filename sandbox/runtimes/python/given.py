@@ -11,6 +11,8 @@ EXTENDED = opmap['EXTENDED_ARG']
 
 def tables(datasets):
     """{"columns", "data", "index"}, or a list of rows, as a DataFrame."""
+    if not datasets:
+        return {}
     import pandas
     made = {}
     for name, value in datasets.items():

@@ -17,9 +17,11 @@
 #include <unistd.h>
 
 #include "after.h"
+#include "arenas.h"
 #include "hygiene.h"
 #include "inbox.h"
 #include "lockdown.h"
+#include "reseed.h"
 #include "zygote.h"
 
 PyMODINIT_FUNC PyInit__codeexec(void);
@@ -31,10 +33,18 @@ static struct spawn_fork  request;  /* that this run was forked for */
 
 static PyObject  *runner = Py_None;
 
+
+static void
+after_fork_child(void)
+{
+	PyOS_AfterFork_Child();
+	reseed();
+}
+
 static struct zygote_hooks hooks = {
 	.before_fork = PyOS_BeforeFork,
 	.after_fork_parent = PyOS_AfterFork_Parent,
-	.after_fork_child = PyOS_AfterFork_Child
+	.after_fork_child = after_fork_child
 };
 
 
@@ -201,6 +211,8 @@ serve(PyObject *self, PyObject *args)
 		_exit(1);
 	}
 
+	arenas_release();
+
 	hooks.version = version();
 	zygote_serve(&hooks, &request);
 
@@ -216,6 +228,18 @@ use(PyObject *self, PyObject *module)
 	(void) self;
 
 	runner = Py_NewRef(module);
+
+	Py_RETURN_NONE;
+}
+
+
+static PyObject *
+gather(PyObject *self, PyObject *args)
+{
+	(void) self;
+	(void) args;
+
+	arenas_gather();
 
 	Py_RETURN_NONE;
 }
@@ -271,6 +295,12 @@ static PyMethodDef methods[] = {
 	{ "inspect", inspect, METH_VARARGS,
 	  "inspect(who)\n\n"
 	  "Exit, saying that it was who, if this process can't be forked." },
+	{ "gather", gather, METH_NOARGS,
+	  "gather()\n\n"
+	  "Have what is made from now on where a fork is cheap." },
+	{ "reseed_at_fork", reseed_at_fork, METH_VARARGS,
+	  "reseed_at_fork(capsule, key, position)\n\n"
+	  "Have random numbers in a numpy.random.MT19937 of each run." },
 	{ "tell", tell, METH_VARARGS,
 	  "tell(packages)\n\n"
 	  "What codeexecd is to know of the packages that can be imported." },

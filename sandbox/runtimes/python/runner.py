@@ -23,6 +23,8 @@ import capture
 import errors
 from errors import HOME, NAME
 
+PATH = os.path.join(HOME, NAME)
+
 ENVIRONMENT = {
     'HOME': HOME,
     'LANG': 'C.UTF-8',
@@ -74,7 +76,7 @@ def make_main(variables):
     main = types.ModuleType('__main__')
     main.__dict__.update({
         '__builtins__': sys.modules['builtins'],
-        '__file__': os.path.join(HOME, NAME),
+        '__file__': PATH,
         '__cached__': None,
     })
     main.__dict__.update(variables)
@@ -135,6 +137,12 @@ def finish(code):
 # The program, once it has come.
 text = None
 
+# The interpreter writes to code until it has run so often.
+WARM = 16
+
+# Arguments of os.register_at_fork() that have waited for the run.
+fork_hooks = []
+
 REHEARSAL = b"""
 def function(value):
     return '%s' % value
@@ -146,9 +154,10 @@ function(1)
 class ProgramFile:
     """Writes the program to its file when somebody is going to read it.
 
-    Processes that multiprocessing starts anew, rather than forks, load the
-    program from __file__.  It is not there otherwise: the directory that a run
-    begins in is empty.
+    That is a program that names __file__ or argv[0], and processes that
+    multiprocessing starts anew, rather than forks: they load the program from
+    there.  It is not there otherwise: the directory that a run begins in is
+    empty.
     """
 
     READERS = ('multiprocessing.popen_spawn_posix',
@@ -157,11 +166,15 @@ class ProgramFile:
     @classmethod
     def find_spec(cls, name, path=None, target=None):
         if name in cls.READERS and text is not None:
-            try:
-                with open(os.path.join(HOME, NAME), 'xb') as file:
-                    file.write(text)
-            except OSError:
-                pass
+            cls.write()
+
+    @staticmethod
+    def write():
+        try:
+            with open(PATH, 'xb') as file:
+                file.write(text)
+        except OSError:
+            pass
 
 
 def set_up():
@@ -171,9 +184,10 @@ def set_up():
     sys.meta_path.insert(0, ProgramFile)
 
     # What is made when it is first used is made here.
-    main = make_main({'output': io.StringIO()})
-    capture.rehearse(REHEARSAL, main)
-    main.__dict__.clear()
+    for _ in range(WARM):
+        main = make_main({'output': io.StringIO()})
+        capture.rehearse(REHEARSAL, main)
+        main.__dict__.clear()
 
 
 def settle():
@@ -196,6 +210,8 @@ def prepare():
     the motions once makes the parked run pay, not the one that is waited for.
     """
     gc.enable()
+    for hooks in fork_hooks:
+        os.register_at_fork(**hooks)
     main = make_main({'output': io.StringIO()})
     exec(compile(REHEARSAL, NAME, 'exec', dont_inherit=True), main.__dict__)
     main.__dict__.clear()
@@ -215,9 +231,14 @@ def begin(source, variables, arguments, environment, options):
     if wishes and wishes.get('dedent'):
         source = capture.program.dedent(source)
     text = source
-    linecache.cache[NAME] = (lambda: source.decode('utf-8', 'replace'),)
+    # Functions are of a file of this name, classes of the module's.
+    linecache.cache[NAME] = linecache.cache[PATH] = (
+        lambda: source.decode('utf-8', 'replace'),)
+    if b'__file__' in source or b'argv[0]' in source:
+        ProgramFile.write()
     sys.argv = [NAME] + split(arguments)
-    os.environ.update(pair.split('=', 1) for pair in split(environment))
+    for pair in split(environment):     # update() asks what a mapping is
+        variable, _, os.environ[variable] = pair.partition('=')
     given = json.loads(variables) if variables else {}
     if wishes and (wishes.get('main') or {}).get('variables'):
         wishes['main']['arguments'], given = given, {}

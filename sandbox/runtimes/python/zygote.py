@@ -5,6 +5,7 @@ Imports the modules, then forks at codeexecd's request.  A module that leaves
 something that runs must not inherit is the end of it.
 """
 
+import atexit
 import gc
 import os
 import sys
@@ -16,6 +17,9 @@ MATPLOTLIB = '/usr/share/codeexec/matplotlib'
 sys.path.insert(0, HERE)
 
 import _codeexec
+
+_codeexec.gather()
+
 import packages
 import runner
 
@@ -59,7 +63,41 @@ def warm_matplotlib():
     plt.close('all')
     # A font that is in use keeps its file open, which runs must not share.
     fonts._get_font.cache_clear()
+    # What these do at the end of a run is undone by its end.
+    atexit.unregister(sys.modules['matplotlib._pylab_helpers'].Gcf.destroy_all)
+    atexit.unregister(sys.modules['PIL.Image'].core.clear_cache)
     gc.collect()
+
+
+def warm_pandas(pandas):
+    """The first tables cost more than the next ones, too."""
+    import io
+    try:
+        for _ in range(runner.WARM):
+            frame = pandas.DataFrame({'a': [1, 2, 3], 'b': [0.5, 1, 2],
+                                      'c': ['x', 'y', 'z']})
+            frame.a.sum()
+            frame.describe()
+            frame.groupby('c').mean(numeric_only=True)
+            frame[frame.a > 1].sort_values('b')
+            repr(frame), repr(frame.a), frame._repr_html_()
+            pandas.read_csv(io.StringIO(frame.to_csv()))
+    except Exception as error:
+        print('codeexec: no warm table:', error, file=sys.stderr)
+
+
+def hold_back_hooks():
+    """What these modules do at a fork is to see to locks that another thread
+    may hold.  In a zygote there is none, so it is for forks of the program."""
+    def register_at_fork(**hooks):
+        if sys._getframe(1).f_globals.get('__name__') in ('threading',
+                                                          'logging'):
+            runner.fork_hooks.append(hooks)
+        else:
+            register(**hooks)
+
+    register, os.register_at_fork = os.register_at_fork, register_at_fork
+    return register
 
 
 def preload(modules):
@@ -68,6 +106,7 @@ def preload(modules):
         os.environ[name + '_NUM_THREADS'] = '1'
     os.environ['MPLBACKEND'] = 'Agg'
 
+    register = hold_back_hooks()
     matplotlib = any(m.split('.')[0] == 'matplotlib' for m in modules)
     if matplotlib:
         prepare_matplotlib()
@@ -76,9 +115,25 @@ def preload(modules):
         _codeexec.inspect('preload "%s"' % module)
     if matplotlib:
         warm_matplotlib()
+    if 'pandas' in sys.modules:
+        warm_pandas(sys.modules['pandas'])
+    os.register_at_fork = register
     if 'numpy.random' in sys.modules:
-        # The legacy generator is the one that a fork does not reseed.
-        os.register_at_fork(after_in_child=sys.modules['numpy.random'].seed)
+        reseed_numpy(sys.modules['numpy.random'])
+
+
+def reseed_numpy(random):
+    """The legacy generator is the one that a fork does not reseed."""
+    random.seed()
+    try:
+        generator = random.mtrand._rand._bit_generator
+        state = generator.state['state']
+        if _codeexec.reseed_at_fork(generator.capsule, state['key'].tobytes(),
+                                    int(state['pos'])):
+            return
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    os.register_at_fork(after_in_child=random.seed)
 
 
 def warm_traceback():

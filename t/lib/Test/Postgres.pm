@@ -105,7 +105,7 @@ sub exec_program ($name, $in, @arg) {
 	chdir '/';
 	alarm 0;
 	$SIG{PIPE} = 'DEFAULT';
-	{ no warnings; exec { bindir() . "/$name" } $name, @arg }
+	{ no warnings; exec bindir() . "/$name", @arg }
 	POSIX::_exit(127);
 }
 
