@@ -127,7 +127,15 @@ ok($seen, "$seen snippets seen");
 
 	# and with all that is commented out
 
-	$text =~ s/^(\s*)#db /$1/gm;
+	open my $compat, '<', "$root/conf/compat.conf" or die "compat.conf: $!";
+	my $doors = do { local $/; <$compat> };
+	$doors =~ s/\@KEYS\@/$t->dir . '\/keys'/e;
+	$doors =~ s/127\.0\.0\.1:\d+;/'127.0.0.1:' . $t->port(1) . ';'/e;
+	$doors =~ s/127\.0\.0\.1:\d{4};/'127.0.0.1:' . $t->port(2) . ';'/e;
+	$t->write_file('compat.conf', $doors);
+	$t->write_file('keys', 'render ' . 'a5' x 32 . "\n");
+
+	$text =~ s/^(\s*)#(?:db|doors) /$1/gm;
 	$text =~ s/^(\s*)#(?=\w[\w ]+[^#]*;$)/$1/gm;
 	$t->write_file('nginx.conf', $text);
 	($out, $success) = $t->test_conf;

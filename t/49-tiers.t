@@ -59,7 +59,7 @@ my %np = (imports => { np => 'numpy', C => 'collections:Counter' });
 tier_is(base => 'names that it does not use', 'x = 1', options => \%np);
 tier_is(base => 'one of another module', 'C("ab")', options => \%np);
 tier_is(science => 'one that it uses', 'np.zeros(1)', options => \%np);
-is(run_job('np = 1', options => { imports => $_ })->{status}, 'error',
+is(run_job('np', options => { imports => $_ })->{status}, 'error',
 	'names that are none') for 1, 'np', { np => 1 }, { np => undef };
 
 tier_is(science => 'tables', 'len(d)', options => {

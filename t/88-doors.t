@@ -85,8 +85,10 @@ sub has ($r, %want) {
 
 	return 0 if ref $data ne 'HASH';
 	for my $name (keys %want) {
-		my $got = ref $data->{$name} ? $json->encode($data->{$name})
-			: $data->{$name} // 'null';
+		my $got = $data->{$name} // 'null';
+
+		$got = $got ? 'true' : 'false' if JSON::PP::is_bool($got);
+		$got = $json->encode($got) if ref $got;
 		return 0 if ref $want{$name} ? $got !~ $want{$name}
 			: $got ne $want{$name};
 	}
@@ -133,17 +135,17 @@ my @kinds = (
 		400, sub ($r, $tag) { has($r, error => 'Invalid JSON') }],
 
 	['engine run', 8, sub ($tag) { post(engine => '/execute', { code => "print('$tag')" }) },
-		200, sub ($r, $tag) { has($r, success => 1, output => "$tag\n", error => '') }],
+		200, sub ($r, $tag) { has($r, success => 'true', output => "$tag\n", error => '') }],
 	['engine error', 3, sub ($tag) { post(engine => '/execute', { code => "raise ValueError('$tag')" }) },
 		200, sub ($r, $tag) { has($r, error => qr/ValueError: $tag/) }],
 	['engine nothing to run', 1, sub ($tag) { post(engine => '/execute', {}) },
-		400, sub ($r, $tag) { has($r, success => 0, output => '') }],
+		400, sub ($r, $tag) { has($r, success => 'false', output => '') }],
 	['engine health', 1, sub ($tag) { get(engine => '/health') },
 		200, sub ($r, $tag) { has($r, service => 'Python Execution Engine') }],
 	['engine status', 1, sub ($tag) { get(engine => '/status') },
 		200, sub ($r, $tag) { has($r, status => 'running', execution_ids => qr/^\[/) }],
 	['engine nobody', 1, sub ($tag) { post(engine => "/stop/$tag", '') },
-		404, sub ($r, $tag) { has($r, success => 0) }],
+		404, sub ($r, $tag) { has($r, success => 'false') }],
 	['engine body', 1, sub ($tag) { post(engine => '/execute', $large) },
 		413, sub ($r, $tag) { ref data($r) eq 'HASH' }],
 
