@@ -39,6 +39,8 @@ my $http = Encode::encode_utf8(<<'EOC');
 	        codeexec_deny_import subprocess;
 	        codeexec_deny 'os\.system' "检测到危险代码模式: os\.system";
 	    }
+	    location /executor/ { codeexec_api executor; codeexec_pass sandbox; }
+	    location /render/ { codeexec_api render; codeexec_pass sandbox; }
 	    location /down/ { codeexec_pass unix:%%SOCK_down%%; }
 	}
 EOC
@@ -350,6 +352,29 @@ status_is('one runs', 'late');
 like_text(stop('late'), 200, '{"message":"成功停止执行: late","success":true}',
 	'by another location');
 is($t->receive($s)->status, 200, 'answered');
+
+# What another API has begun
+
+for (['/executor/execute', 200, qr/\A\{"status":"error",.*was stopped.*\}\z/],
+	['/render/render-matplotlib', 422,
+		qr/\A\{"error":"Code execution was stopped"\}\n\z/])
+{
+	my ($uri, $code, $answer) = @$_;
+
+	$s = $t->connect;
+	write_all($s, $t->request(POST => $uri, headers =>
+		['Content-Type: application/json'],
+		body => '{"code":"while True: pass"}'));
+	my $ids;
+	wait_until(5, sub {
+		$ids = $t->http_get('/status')->json->{execution_ids};
+		@$ids && $t->state->{running};
+	});
+	is(stop($ids->[0])->status, 200, "stop what runs in $uri");
+	my $r = $t->receive($s);
+	is($r->status, $code, 'its status');
+	like($r->body, $answer, 'its answer');
+}
 
 # In the queue
 
