@@ -758,8 +758,6 @@ ngx_int_t ngx_http_codeexec_take_stopped(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, json_t *json);
 
 /* What programs can import, as codeexecd tells it. */
-ngx_int_t ngx_http_codeexec_decode_packages(ngx_http_request_t *r,
-    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body);
 ngx_int_t ngx_http_codeexec_encode_packages(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 /* Those of a language: names and versions; NULL if there is no list. */

@@ -78,8 +78,8 @@ static const ngx_http_codeexec_endpoint_t
 
     { ngx_string("packages"),
       NGX_HTTP_GET,
-      ngx_http_codeexec_decode_packages,
-      ngx_http_codeexec_result_status,
+      ngx_http_codeexec_decode_state,
+      ngx_http_codeexec_state_status,
       ngx_http_codeexec_encode_packages },
 
     { ngx_null_string, 0, NULL, NULL, NULL }

@@ -16,51 +16,12 @@ static json_t *ngx_http_codeexec_packages_of_all(
 
 
 ngx_int_t
-ngx_http_codeexec_decode_packages(ngx_http_request_t *r,
-    ngx_http_codeexec_ctx_t *ctx, ngx_str_t *body)
-{
-    ctx->job.query = 1;
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
 ngx_http_codeexec_encode_packages(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx)
 {
-    json_t                      *all;
-    ngx_int_t                    rc;
-    ngx_str_t                    text;
-    ngx_http_codeexec_writer_t   w;
-
-    if (ctx->outcome != NGX_HTTP_CODEEXEC_OK) {
-        return ngx_http_codeexec_encode_result(r, ctx);
-    }
-
-    all = ngx_http_codeexec_packages_of_all(ctx);
-
-    rc = all ? ngx_http_codeexec_json_copy(r->pool, all, &text) : NGX_ERROR;
-
-    json_decref(all);
-
-    if (rc != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ctx->body.len = text.len + 1;
-    ctx->body.data = ngx_pnalloc(r->pool, ctx->body.len);
-    if (ctx->body.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    w.pos = ctx->body.data;
-    w.len = 0;
-
-    ngx_http_codeexec_put(&w, text.data, text.len);
-    ngx_http_codeexec_put_text(&w, "\n");
-
-    return NGX_OK;
+    return ngx_http_codeexec_answer_json(r, ctx,
+                                     ngx_http_codeexec_packages_of_all(ctx),
+                                     0);
 }
 
 

@@ -250,14 +250,11 @@ ngx_http_codeexec_write_error(ngx_http_codeexec_writer_t *w,
 
     ngx_http_codeexec_write_key(w, "\"error\":\"");
 
-    if (ctx->outcome == NGX_HTTP_CODEEXEC_TIMEOUT) {
+    if (ctx->outcome == NGX_HTTP_CODEEXEC_TIMEOUT
+        || ctx->outcome == NGX_HTTP_CODEEXEC_STOPPED)
+    {
         ngx_http_codeexec_write_reason(w, ctx);
         ngx_http_codeexec_put_text(w, "\"");
-        return;
-    }
-
-    if (ctx->outcome == NGX_HTTP_CODEEXEC_STOPPED) {
-        ngx_http_codeexec_put_text(w, "Code execution was stopped\"");
         return;
     }
 
@@ -294,6 +291,10 @@ ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
 
     case NGX_HTTP_CODEEXEC_TIMEOUT:
         ngx_http_codeexec_put_text(w, "Code execution timed out");
+        return;
+
+    case NGX_HTTP_CODEEXEC_STOPPED:
+        ngx_http_codeexec_put_text(w, "Code execution was stopped");
         return;
 
     case NGX_HTTP_CODEEXEC_MEMORY:

@@ -552,7 +552,7 @@ void  slot_told(evutil_socket_t fd, short what, void *slot);
 
 struct job {
 	TAILQ_ENTRY(job)   link;
-	LIST_ENTRY(job)    others;       /* that have a handle: stop.c */
+	TAILQ_ENTRY(job)   others;       /* that have a handle: stop.c */
 	struct client     *client;
 	struct tier       *tier;
 	struct slot       *slot;         /* while it runs */

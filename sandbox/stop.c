@@ -15,7 +15,7 @@
 #define EARLY_MAX  256
 
 /* All jobs that have a handle. */
-static LIST_HEAD(, job)  jobs = LIST_HEAD_INITIALIZER(jobs);
+static TAILQ_HEAD(, job)  jobs = TAILQ_HEAD_INITIALIZER(jobs);
 
 /*
  * Handles that nobody had when they were to be stopped, the latest ones.  A
@@ -30,7 +30,9 @@ find(const char *handle)
 {
 	struct job  *job;
 
-	LIST_FOREACH(job, &jobs, others) {
+	for (job = TAILQ_FIRST(&jobs); job != NULL;
+	     job = TAILQ_NEXT(job, others))
+	{
 		if (strcmp(job->handle, handle) == 0) {
 			return job;
 		}
@@ -56,7 +58,7 @@ job_enlist(struct job *job)
 		}
 	}
 
-	LIST_INSERT_HEAD(&jobs, job, others);
+	TAILQ_INSERT_TAIL(&jobs, job, others);
 	job->listed = true;
 
 	return false;
@@ -67,7 +69,7 @@ void
 job_delist(struct job *job)
 {
 	if (job->listed) {
-		LIST_REMOVE(job, others);
+		TAILQ_REMOVE(&jobs, job, others);
 		job->listed = false;
 	}
 }

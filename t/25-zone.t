@@ -39,6 +39,9 @@ sub configure ($size = '1m') {
 		}
 
 		codeexec_zone runs:SIZE;
+		log_format zone '$request_method $uri $status $codeexec_status '
+		    '$codeexec_id';
+		access_log %%TESTDIR%%/access.log zone;
 
 		server {
 		    listen 127.0.0.1:%%PORT_0%%;
@@ -164,6 +167,15 @@ is(($fake->events('stop'))[-1]{handle}, $fake->job->{job}{handle},
 	'by its handle');
 empty('it is gone');
 error_is(stop('first'), 404, 'No such execution', 'stop again');
+
+for my $line ('POST /stop/first 200 - -', 'POST /stop/first 404 - -',
+	'POST /runcode 200 stopped first', 'GET /status 200 - -')
+{
+	ok(wait_until(3, sub { $t->read_file('access.log') =~ /^\Q$line\E$/m }),
+		"logged: $line") || diag($t->read_file('access.log'));
+}
+
+is($t->http_head('/status')->status, 200, 'HEAD');
 
 $s = begin('wait');
 my $id = ids();
