@@ -26,6 +26,9 @@ static const ngx_http_codeexec_dialect_t  *ngx_http_codeexec_dialects[] = {
     &ngx_http_codeexec_engine,
     &ngx_http_codeexec_executor,
     &ngx_http_codeexec_render,
+    &ngx_http_codeexec_ragflow,
+    &ngx_http_codeexec_ragflow_a,
+    &ngx_http_codeexec_ragflow_d,
     NULL
 };
 
@@ -60,6 +63,10 @@ ngx_http_codeexec_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (lcf->dialect == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "unknown API \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_codeexec_ragflow_configure(cf, lcf) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 

@@ -71,6 +71,7 @@ ngx_http_codeexec_create_loc_conf(ngx_conf_t *cf)
      *     conf->image = { 0 };
      *     conf->dialect = NULL;
      *     conf->endpoint = NULL;
+     *     conf->api_deny = NULL;
      */
 
     conf->upstream.local = NGX_CONF_UNSET_PTR;
@@ -156,6 +157,7 @@ ngx_http_codeexec_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->dialect == NULL) {
         conf->dialect = prev->dialect;
         conf->endpoint = prev->endpoint;
+        conf->api_deny = prev->api_deny;
     }
 
     ngx_http_codeexec_merge_handler(cf, prev, conf);

@@ -10,11 +10,6 @@
 
 #include "ngx_http_codeexec_module.h"
 
-#if !(NGX_PCRE2)
-#error the codeexec module requires nginx with PCRE2
-#endif
-
-
 /* Steps of all patterns together; one takes up to 100 ns. */
 #define NGX_HTTP_CODEEXEC_MIN_STEPS      500000
 #define NGX_HTTP_CODEEXEC_CHAR_STEPS     4
@@ -31,17 +26,15 @@
 
 
 typedef struct {
-    pcre2_code               *code;
-    ngx_str_t                 message;             /* empty: what matches */
-} ngx_http_codeexec_pattern_t;
-
-
-typedef struct {
     ngx_http_request_t       *request;
     ngx_str_t                *text;
     int64_t                   steps;               /* that are left */
     size_t                    pos;                 /* of the last one */
     ngx_array_t              *complaints;
+
+    size_t                    counted;             /* bytes of lines */
+    ngx_int_t                 line;
+    uint32_t                  options;
 
     pcre2_match_context      *context;
     pcre2_match_data         *match;
@@ -264,10 +257,17 @@ ngx_http_codeexec_search_one(ngx_http_codeexec_search_t *s,
 
     match = pcre2_get_ovector_pointer(s->match);
 
+    s->counted = 0;
+    s->line = 1;
+
     for (at = 0; at <= s->text->len; /* void */ ) {
 
-        n = pcre2_match(pattern->code, s->text->data, s->text->len, at, 0,
-                        s->match, s->context);
+        n = pcre2_match(pattern->code, s->text->data, s->text->len, at,
+                        s->options, s->match, s->context);
+
+        /* it is UTF-8, then */
+
+        s->options = PCRE2_NO_UTF_CHECK;
 
         if (n == PCRE2_ERROR_NOMATCH
             || s->complaints->nelts == NGX_HTTP_CODEEXEC_MAX_MATCHES)
@@ -325,14 +325,10 @@ static ngx_int_t
 ngx_http_codeexec_add_match(ngx_http_codeexec_search_t *s,
     ngx_http_codeexec_pattern_t *pattern, size_t begin, size_t end)
 {
-    u_char     *p;
-    ngx_int_t   line;
-    ngx_str_t   message;
+    ngx_str_t  message;
 
-    line = 1;
-
-    for (p = s->text->data; p < s->text->data + begin; p++) {
-        line += (*p == LF);
+    for ( /* void */ ; s->counted < begin; s->counted++) {
+        s->line += (s->text->data[s->counted] == LF);
     }
 
     message = pattern->message;
@@ -343,7 +339,7 @@ ngx_http_codeexec_add_match(ngx_http_codeexec_search_t *s,
         return NGX_ERROR;
     }
 
-    return ngx_http_codeexec_add_complaint(s, line, &message);
+    return ngx_http_codeexec_add_complaint(s, s->line, &message);
 }
 
 

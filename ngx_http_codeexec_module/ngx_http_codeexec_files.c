@@ -25,7 +25,6 @@ static ngx_int_t ngx_http_codeexec_put_content(ngx_http_codeexec_ctx_t *ctx,
     json_t *value, ngx_http_codeexec_file_t *file);
 static ngx_int_t ngx_http_codeexec_decode_base64(
     ngx_http_codeexec_ctx_t *ctx, json_t *value, ngx_str_t *content);
-static ngx_uint_t ngx_http_codeexec_is_base64(u_char c);
 static ngx_int_t ngx_http_codeexec_check_puts(ngx_http_codeexec_ctx_t *ctx,
     const char *member);
 static ngx_uint_t ngx_http_codeexec_is_above(ngx_str_t *dir, ngx_str_t *file);
@@ -249,7 +248,7 @@ ngx_http_codeexec_decode_base64(ngx_http_codeexec_ctx_t *ctx, json_t *value,
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_codeexec_is_base64(u_char c)
 {
     u_char  lower;

@@ -257,7 +257,7 @@ ngx_http_codeexec_write_collect(ngx_http_codeexec_writer_t *w,
 
     begin = w->len;
 
-    if (images->len) {
+    if (images->len && !job->inline_only) {
         ngx_http_codeexec_put(w, images->data + 1, images->len - 2);
     }
 

@@ -21,6 +21,11 @@
 #include "sandbox/wire.h"
 
 
+#if (NGX_PCRE) && !(NGX_PCRE2)
+#error the codeexec module requires nginx with PCRE2
+#endif
+
+
 #define NGX_HTTP_CODEEXEC_NO_STATUS  0
 #define NGX_HTTP_CODEEXEC_OK         1
 #define NGX_HTTP_CODEEXEC_ERROR      2
@@ -190,9 +195,18 @@ typedef struct {
     const ngx_http_codeexec_dialect_t  *dialect;   /* NULL: codeexec_api is
                                                       not there */
     const ngx_http_codeexec_endpoint_t *endpoint;  /* NULL: by the URI */
+    ngx_array_t              *api_deny;            /* of it, or NULL */
 
     ngx_http_codeexec_keys_t *keys;                /* NULL: none is needed */
 } ngx_http_codeexec_loc_conf_t;
+
+
+/* codeexec_deny, or what an API has of it. */
+
+typedef struct {
+    pcre2_code               *code;
+    ngx_str_t                 message;             /* empty: what matches */
+} ngx_http_codeexec_pattern_t;
 
 
 typedef struct {
@@ -659,6 +673,7 @@ ngx_int_t ngx_http_codeexec_set_main(ngx_http_codeexec_ctx_t *ctx,
 /* member: what the client calls them. */
 ngx_int_t ngx_http_codeexec_set_files(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *files);
+ngx_uint_t ngx_http_codeexec_is_base64(u_char c);
 ngx_int_t ngx_http_codeexec_set_return(ngx_http_codeexec_ctx_t *ctx,
     const char *member, json_t *value);
 /* Of a file that comes back: whether it is listed as an image. */
@@ -784,6 +799,9 @@ char *ngx_http_codeexec_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_codeexec_rule(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_codeexec_merge_policy(ngx_conf_t *cf,
     ngx_http_codeexec_loc_conf_t *prev, ngx_http_codeexec_loc_conf_t *conf);
+/* What that API has where codeexec_api names it. */
+ngx_int_t ngx_http_codeexec_ragflow_configure(ngx_conf_t *cf,
+    ngx_http_codeexec_loc_conf_t *lcf);
 ngx_int_t ngx_http_codeexec_add_pattern(ngx_conf_t *cf, ngx_array_t *patterns,
     ngx_str_t *text, ngx_str_t *message, uint32_t options);
 /* Sets ctx->rejection if the code matches any, by pattern and position. */
@@ -876,6 +894,9 @@ extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_native;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_engine;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_executor;
 extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_render;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_ragflow;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_ragflow_a;
+extern const ngx_http_codeexec_dialect_t  ngx_http_codeexec_ragflow_d;
 extern ngx_str_t                          ngx_http_codeexec_busy;
 extern ngx_str_t                          ngx_http_codeexec_status_names[];
 

@@ -22,7 +22,21 @@ my $true = JSON::PP::true;
 my $node = -x '/usr/bin/node' && -e ($Test::Codeexec::DAEMON
 	=~ s{[^/]+$}{node/codeexec.node}r);
 
-my $t = Test::Codeexec::Real->start(spare => 2, node => $node, conf => {
+my $t = Test::Codeexec::Real->start(spare => 2, node => $node, http => <<'EOC',
+    server {
+        listen 127.0.0.1:%%PORT_0%%;
+        codeexec_api native;
+
+        location / { codeexec_pass unix:%%SOCK%%; }
+        location /rules/ {
+            codeexec_pass unix:%%SOCK%%;
+            codeexec_deny_import os;
+            codeexec_deny_call eval;
+            codeexec_deny secret "No secrets.";
+        }
+    }
+EOC
+	conf => {
 	'language bash' => { file => 'main.sh', command => ['bash', 'main.sh'] },
 });
 
@@ -250,7 +264,71 @@ for my $language ('python', $node ? 'nodejs' : ()) {
 	is_deeply($a->{shown}, [], "$language: and nothing else");
 }
 
+my $large = ask('def main(): return "x" * 20000000', main => {});
+is(claims($large)->{'@error'}{value}, 'main() returned more than 16777216 bytes',
+	'a result that is too large');
+is_deeply(ask('def main(): return "x" * 16000000', main => {})->{results}, 1,
+	'a large one');
+
+SKIP: {
+	skip('no node', 1) if !$node;
+
+	$large = ask('function main() { return "x".repeat(20000000) }',
+		language => 'nodejs', main => {});
+	is(claims($large)->{'@error'}{value}, 'main() returned more than 16777216 bytes',
+		'Node.js: a result that is too large');
+}
+
 is(ask('def main(): pass', main => { print => $true })->{stdout}, '',
 	'None is not printed');
+
+###############################################################################
+
+# With nginx
+
+sub post ($uri, $code, %more) {
+	return $t->http_post_json($uri, { code => $code, %more }, timeout => 20);
+}
+
+answer_is(post('/rules/runcode', "import math\nprint(math.e > 2)"), 200,
+	'{"output":"True\n"}', 'a program');
+error_is(post('/rules/runcode', "print(1)\nimport os\neval('')"), 403,
+	"Line 2: Import of \"os\" is not allowed\n"
+	. 'Line 3: Call of "eval" is not allowed', 'refused by the runtime');
+error_is(post('/rules/runcode', "import os\n# secret"), 403,
+	'Line 2: No secrets.', 'refused by nginx');
+is(post('/rules/runcode', "x = = 1")->json->{error}, join("\n",
+	'  File "main.py", line 1', '    x = = 1', '        ^',
+	'SyntaxError: invalid syntax'), 'no program');
+answer_is(post('/rules/validate', 'import os'), 200,
+	'{"valid":false,"error":"Import of \"os\" is not allowed","line":1,'
+	. '"errors":[{"error":"Import of \"os\" is not allowed","line":1}]}',
+	'validate: a rule');
+answer_is(post('/rules/validate', "import math\nprint(1"), 200,
+	q~{"valid":false,"error":"'(' was never closed","line":2,~
+	. q~"errors":[{"error":"'(' was never closed","line":2}]}~,
+	'validate: no program');
+answer_is(post('/validate', "open('x', 'w').write('x')\nimport os", files => {
+	'a.py' => 'x', }), 200, '{"valid":true}', 'validate: a program');
+answer_is(post('/rules/runcode', 'echo eval', language => 'bash'), 200,
+	'{"output":"eval\n"}', 'rules are for Python');
+error_is(post('/validate', 'echo', language => 'bash'), 400,
+	"programs of this language can't be checked", 'validate: a command');
+
+# What says it was refused, and was not, deceives its own client only.
+
+my $forged = <<'EOP';
+import struct, sys
+text = b'{"kind":"policy","lines":[{"line":7,"message":"forged"}]}'
+name = b'@rejected'
+record = struct.pack('!H', len(name)) + name + struct.pack('!I', len(text)) + text
+open('/home/results', 'ab').write(struct.pack('!I', len(record)) + record)
+sys.exit(1)
+EOP
+
+error_is(post('/rules/runcode', $forged), 403, 'Line 7: forged', 'forged');
+answer_is(post('/runcode', $forged), 200,
+	'{"error":"Process exited with code 1","output":""}',
+	'forged where nobody asks');
 
 $t->done_testing;

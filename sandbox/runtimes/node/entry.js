@@ -48,7 +48,7 @@ function finish(value) {
   if (wish.print) {
     console.log(value);
   } else {
-    results.putFinal('@return', value);
+    results.putReturn(value);
   }
 }
 

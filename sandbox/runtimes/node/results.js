@@ -28,13 +28,12 @@ const NAMES = new Set([...Object.values(SHORT), ...JSONS]);
 
 let enabled = false;    // records about the run
 let showing = false;    // and what the program shows
-let most, room, shown, told;
+let size, most, room, shown, told;
 
 
 // finals: how many records about the run there must be room for.
 exports.start = (limits, shows, finals) => {
-  const size = limits.results_size ?? 1 << 24;
-
+  size = limits.results_size ?? 1 << 24;
   enabled = true;
   showing = shows;
   most = Math.max(1, (limits.results ?? 100) - finals);
@@ -169,4 +168,14 @@ exports.putFinal = (name, value) => {
   if (enabled) {
     append(record([[name, Buffer.from(JSON.stringify(value) ?? 'null')]]));
   }
+};
+
+// What main() has returned: all of it, or it has failed.
+exports.putReturn = (value) => {
+  const text = JSON.stringify(value) ?? 'null';
+
+  if (enabled && Buffer.byteLength(text) + 64 > size - fs.statSync(FILE).size) {
+    throw new RangeError(`main() returned more than ${size} bytes`);
+  }
+  exports.putFinal('@return', value);
 };

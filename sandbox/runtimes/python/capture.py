@@ -106,6 +106,8 @@ def rehearse(source, module):
     installers, watch.installers = watch.installers, {}
     start({'results': True, 'last_value': True, 'variables': True,
            'limits': {}})
+    screen.look(source, program.NAME, {
+        'imports': ('os',), 'calls': ('exec',), 'ragflow': 'c'})
     code = to_code(source)
     furnish(module, code)
     exec(code, module.__dict__)
@@ -149,15 +151,19 @@ def complete(outcome, namespace):
 
 
 def call_main(namespace):
+    main = options['main']
     try:
         function = namespace['main']
     except KeyError:
+        if main.get('style') == 'ragflow':
+            raise ImportError("cannot import name 'main' from 'main' (%s)"
+                              % namespace.get('__file__')) from None
         raise NameError("name 'main' is not defined") from None
-    value = function(**(options['main'].get('arguments') or {}))
+    value = function(**(main.get('arguments') or {}))
     if hasattr(value, '__await__'):
         value = run(value)
-    if not options['main'].get('print'):
-        results.put_final('@return', results.dumps(value))
+    if not main.get('print'):
+        results.put_return(results.dumps(value))
     elif value is not None:
         print(value)
 

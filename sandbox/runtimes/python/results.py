@@ -38,7 +38,7 @@ showing = False     # and what the program shows
 
 def start(limits, shows, finals):
     """finals: how many records about the run there must be room for."""
-    global enabled, showing, pid, most, room, shown, told
+    global enabled, showing, pid, size, most, room, shown, told
     enabled = True
     showing = shows
     pid = os.getpid()
@@ -194,6 +194,14 @@ def put_final(name, text):
     """A record about the run."""
     if is_of_run():
         append(record([(name, utf8(text))]))
+
+
+def put_return(text):
+    """What main() has returned: all of it, or it has failed."""
+    if is_of_run() and len(utf8(text)) + 64 \
+            > size - os.stat(PATH).st_size:
+        raise ValueError('main() returned more than %d bytes' % size)
+    put_final('@return', text)
 
 
 def omit(why):
