@@ -5,8 +5,13 @@ import sys
 from opcode import opmap
 from types import CodeType
 
-SET, READ = opmap['STORE_NAME'], opmap['LOAD_NAME']
+SET, GLOBAL = opmap['STORE_NAME'], opmap['LOAD_GLOBAL']
+READS = {GLOBAL, opmap['LOAD_NAME'],
+         opmap.get('LOAD_FROM_DICT_OR_GLOBALS', GLOBAL)}
 EXTENDED = opmap['EXTENDED_ARG']
+
+# The lowest bit of an argument of LOAD_GLOBAL is no part of the index.
+SHIFTED = sys.version_info >= (3, 11)
 
 
 def tables(datasets):
@@ -24,29 +29,35 @@ def tables(datasets):
     return made
 
 
-def sets_first(code, name):
-    """Whether the program itself gives the name a value to begin with."""
-    index, argument = code.co_names.index(name), 0
+def accesses(code):
+    """Global names in the order in which code reads or sets them, as it is
+    written; and whether it sets them."""
+    argument = 0
     pairs = iter(code.co_code)
     for operation, byte in zip(pairs, pairs):
         argument = argument << 8 | byte
         if operation == EXTENDED:
             continue
-        if argument == index and operation in (SET, READ):
-            return operation == SET
+        if operation == SET or operation in READS:
+            index = argument >> (operation == GLOBAL and SHIFTED)
+            yield code.co_names[index], operation == SET
         argument = 0
-    return False
 
 
 def read_by(code, names):
-    """Which of these global names a program reads, as far as can be told."""
-    found, todo = set(), [code]
+    """Which of these names a program reads, and does not set before."""
+    found, own, todo = set(), {}, [code]
     while todo:
         part = todo.pop()
-        found.update(names & set(part.co_names))
         todo += [item for item in part.co_consts if type(item) is CodeType]
-    return {name for name in found
-            if name not in code.co_names or not sets_first(code, name)}
+        if not names & set(part.co_names):
+            continue
+        for name, is_set in accesses(part):
+            if part is code:
+                own.setdefault(name, is_set)
+            if name in names and not is_set:
+                found.add(name)
+    return {name for name in found if not own.get(name)}
 
 
 def names(imports, code):
