@@ -11,10 +11,12 @@ use Test::More;
 
 use FindBin;
 use lib "$FindBin::Bin/lib";
+use JSON::PP;
 use Test::Codeexec;
 use Test::Codeexec::Packages;
+use Test::Codeexec::Process;
 
-$ENV{CODEEXEC_TIMEOUT} // alarm 300;
+$ENV{CODEEXEC_TIMEOUT} // alarm 900;
 
 *wheel = \&Test::Codeexec::Packages::wheel;
 
@@ -67,7 +69,25 @@ sub nothing ($name) {
 		"$name: nothing is left of it");
 }
 
-# Wheels
+# Wheels, some of them as they are added and all others unpacked only
+
+sub unpack_only ($what, $name) {
+	my $text = Test::Codeexec::Process::slurp(
+		"$Test::Codeexec::ROOT/sandbox/packages/unpack.py");
+	my $out = "$dir/out-$name";
+	my $pid = open my $fh, '-|', '/usr/bin/python3', '-I', '-S', '-c', $text,
+		JSON::PP->new->encode({ wheels => [
+			"$dir/www/files/$name-1.0-py3-none-any.whl" ],
+			target => "$out/a/b/tree", prefix => '/x',
+			max_size => 1 << 20, report => "$out/notes" }) or die $!;
+	my $said = do { local $/; <$fh> };
+
+	close $fh;
+	is($? >> 8, 1, "$name is refused");
+	like($said, qr/^$name-1\.0\S+: .*$what/, 'and it is said why');
+	is(`find $dir -name climbed -not -path '*/tree/*'`, '',
+		'nothing has climbed');
+}
 
 for my $case (
 	[climbs => qr/has a file "\.\.\//],
@@ -84,6 +104,11 @@ for my $case (
 	[changed => qr/[Hh]ash|DO NOT MATCH/])
 {
 	my ($name, $what) = @$case;
+
+	if ($name !~ /^(?:climbs|links|changed)$/) {
+		unpack_only($what, $name);
+		next;
+	}
 
 	$t->packages_fail($what, add => $name);
 	nothing($name);

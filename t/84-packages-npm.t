@@ -13,7 +13,7 @@ use lib "$FindBin::Bin/lib";
 use Test::Codeexec;
 use Test::Codeexec::Packages;
 
-$ENV{CODEEXEC_TIMEOUT} // alarm 300;
+$ENV{CODEEXEC_TIMEOUT} // alarm 900;
 
 # npm belongs to Node.js, and needs it.
 

@@ -18,7 +18,7 @@ use Test::Codeexec;
 use Test::Codeexec::Packages;
 use Test::Codeexec::Process;
 
-$ENV{CODEEXEC_TIMEOUT} // alarm 400;
+$ENV{CODEEXEC_TIMEOUT} // alarm 900;
 
 *wheel = \&Test::Codeexec::Packages::wheel;
 

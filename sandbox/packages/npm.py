@@ -14,8 +14,6 @@ import urllib.parse
 from allow import Allow
 from process import Failure, say
 
-KIND = 'node'
-
 WORD = re.compile(r'((?:@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*)'
                   r'(?:@([\^~]?[0-9][A-Za-z0-9.+-]*|latest))?', re.I)
 
@@ -80,16 +78,16 @@ def check_entry(options, path, entry):
 
 class Set:
 
-    def __init__(self, options, work, worker, current):
+    def __init__(self, task):
         if not shutil.which('npm', path='/usr/local/bin:/usr/bin:/bin'):
             raise Failure('no npm; on Debian it is in the package npm')
-        if not options.registry:
+        if not task.options.registry:
             raise Failure('no "registry" is configured')
-        self.options = options
-        self.work = work
-        self.worker = worker
-        self.allow = Allow(options.npm_allow, normal)
-        self.lock = read_lock(os.path.join(current, LOCK)) if current else {}
+        self.options = task.options
+        self.worker = task.worker
+        self.allow = Allow(task.options.npm_allow, normal)
+        self.lock = read_lock(os.path.join(task.current, LOCK)) \
+            if task.current else {}
 
     def choose(self, requested, changed):
         wanted = {name: requirement(word) for name, word in requested.items()}
@@ -150,10 +148,10 @@ class Set:
             json.dump(lock, file, indent=1, sort_keys=True)
 
 
-def build(options, work, worker, store, old, requested, changed, closed, number,
-          make, current):
-    these = Set(options, work, worker, current)
-    these.choose(requested, changed)
-    packages, lock = these.packages(make)
-    these.take(packages, lock, os.path.join(work, 'tree'))
+def build(task):
+    """Fills work/tree; returns the packages by name."""
+    these = Set(task)
+    these.choose(task.requested, task.changed)
+    packages, lock = these.packages(task.make)
+    these.take(packages, lock, os.path.join(task.work, 'tree'))
     return packages

@@ -16,7 +16,6 @@ import settings
 from allow import Allow
 from process import Failure, say
 
-KIND = 'python'
 TARGET = '/opt/packages'
 
 WORD = re.compile(r'([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)'
@@ -78,7 +77,7 @@ def rootfs_packages(paths):
     """Versions by name of what the rootfs has."""
     found = {}
     for path in paths:
-        for info in sorted(glob.glob(os.path.join(glob.escape(path), '*-info'))):
+        for info in sorted(glob.glob(glob.escape(path) + '/*-info')):
             for inner in 'METADATA', 'PKG-INFO', '':
                 file = os.path.join(info, inner).rstrip('/')
                 if not os.path.isfile(file):
@@ -96,18 +95,18 @@ def rootfs_packages(paths):
 class Set:
     """One set of packages, chosen anew from all that was asked for."""
 
-    def __init__(self, options, work, worker, store):
+    def __init__(self, task):
         if not importlib.util.find_spec('pip'):
             raise Failure('no pip; on Debian it is in the package python3-pip')
-        self.options = options
-        self.worker = worker
-        self.work = work
-        self.store = store
-        self.python = settings.python_version(options)
-        self.allow = Allow(options.allow, normal)
-        self.paths = rootfs_paths(options, self.python)
+        self.options = task.options
+        self.worker = task.worker
+        self.work = task.work
+        self.store = task.wheels
+        self.python = settings.python_version(task.options)
+        self.allow = Allow(task.options.allow, normal)
+        self.paths = rootfs_paths(task.options, self.python)
         self.there = rootfs_packages(self.paths)
-        self.pip = os.path.join(work, 'in', 'pip')
+        self.pip = os.path.join(task.work, 'in', 'pip')
         os.mkdir(self.pip, 0o755)
         os.symlink(os.path.dirname(importlib.util.find_spec('pip').origin),
                    os.path.join(self.pip, 'pip'))
@@ -196,12 +195,14 @@ class Set:
         return packages
 
     def download(self, missing, make):
-        lines = [line for line in self.lines if '-url ' in line] or ['--no-index']
+        lines = [line for line in self.lines if '-url ' in line] \
+            or ['--no-index']
         lines += [address + ('#' + digest.replace(':', '=') if digest else '')
                   for version, address, digest in missing.values()]
-        self.run_pip('fetching the packages', [], 'download', *QUIET, '--no-deps',
-                     '--only-binary=:all:', '-d', 'wheels', '-r',
-                     self.worker.give('fetch.txt', '\n'.join(lines) + '\n'))
+        self.run_pip(
+            'fetching the packages', [], 'download', *QUIET, '--no-deps',
+            '--only-binary=:all:', '-d', 'wheels',
+            '-r', self.worker.give('fetch.txt', '\n'.join(lines) + '\n'))
         found = {}
         for path in os.listdir(os.path.join(self.worker.output, 'wheels')):
             name, version = wheel_name(path)
@@ -243,15 +244,14 @@ class Set:
         self.worker.take_tree('tree', os.path.join(tree, site))
 
 
-def build(options, work, worker, store, old, requested, changed, closed, number,
-          make, current):
+def build(task):
     """Fills work/tree; returns the packages by name."""
-    these = Set(options, work, worker, store)
-    chosen = list(these.choose(requested, old, changed, closed)) \
-        if requested else []
-    packages = these.fetch(chosen, old, make)
-    for name in sorted(changed):
-        if name in requested and name not in packages:
+    these = Set(task)
+    chosen = list(these.choose(task.requested, task.locked, task.changed,
+                               task.closed)) if task.requested else []
+    packages = these.fetch(chosen, task.locked, task.make)
+    for name in sorted(task.changed):
+        if name in task.requested and name not in packages:
             say('"%s" %s is in the rootfs' % (name, these.there.get(name, '')))
-    these.make(packages, number, os.path.join(work, 'tree'))
+    these.make(packages, task.number, os.path.join(task.work, 'tree'))
     return packages

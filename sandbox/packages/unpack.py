@@ -30,7 +30,7 @@ class Bad(Exception):
     pass
 
 
-def place(wheel, name):
+def place(name):
     """Where a member goes, or None; fails if it is one that must not be."""
     parts = name.split('/')
     if name.startswith('/') or '\\' in name or '\0' in name \
@@ -87,7 +87,7 @@ class Unpacker:
         mode = info.external_attr >> 16
         if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             raise Bad('has "%s", which is no file' % ascii(info.filename)[1:-1])
-        path = place(wheel, info.filename)
+        path = place(info.filename)
         if path is None:
             if info.filename.endswith('.pth'):
                 self.notes.append('%s: "%s" is left out' % (

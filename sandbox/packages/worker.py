@@ -9,7 +9,6 @@ from there by somebody who looks at nothing but their type and size.
 import hashlib
 import json
 import os
-import shutil
 import stat
 
 import process
@@ -108,17 +107,16 @@ class Worker:
             os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), target)
 
     def take_tree(self, name, target, skip=()):
-        """Directories and files; what is neither is left out, and named."""
-        count, strange = 0, []
+        """Directories and files; what is neither is left out."""
+        count = 0
 
-        def below(directory, target, path):
+        def below(directory, target):
             nonlocal count
             os.mkdir(target, 0o755)
             for entry in sorted(os.listdir(directory)):
                 count += 1
                 if count > FILES_MAX:
                     raise Failure('there are too many files in it')
-                inner = os.path.join(path, entry)
                 if entry in skip:
                     continue
                 kind = os.lstat(entry, dir_fd=directory).st_mode
@@ -127,23 +125,19 @@ class Worker:
                     fd = os.open(entry, os.O_RDONLY | os.O_DIRECTORY
                                  | os.O_NOFOLLOW, dir_fd=directory)
                     try:
-                        below(fd, place, inner)
+                        below(fd, place)
                     finally:
                         os.close(fd)
                 elif stat.S_ISREG(kind):
                     self.take_file(os.open(entry, os.O_RDONLY | os.O_NOFOLLOW
                                            | os.O_NONBLOCK, dir_fd=directory),
                                    place)
-                else:
-                    strange.append(inner)
 
         fd = os.open(os.path.join(self.output, name),
                      os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            below(fd, target, '')
+            below(fd, target)
+        except RecursionError:
+            raise Failure('its directories are too deep')
         finally:
             os.close(fd)
-        return strange
-
-    def clear(self, name):
-        shutil.rmtree(os.path.join(self.output, name), ignore_errors=True)
