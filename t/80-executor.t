@@ -539,8 +539,10 @@ is(ran("print(re.sub('a', 'b', 'a'), io.StringIO('x').read(), "
 	. "base64.b64encode(b'1'), numpy is np, pandas is pd)")->{output}{stdout},
 	"b x b'MQ==' True True\n", 'others');
 is(ran("import sys\nprint([m for m in ('num' 'py', 'pan' 'das', 'plot' 'ly', "
-	. "'PI' 'L') if m in sys.modules])\n'np'; x = 'px'; x.upper()")
-	->{output}{stdout}, "[]\n", 'only where they are used');
+	. "'PI' 'L') if m in sys.modules])")->{output}{stdout}, "[]\n",
+	'only where they are used');
+is(ran("import sys\nprint('plot' 'ly' in sys.modules)\nx = 'px'; x.upper()")
+	->{output}{stdout}, "False\n", 'and not where they are text');
 is(ran("px, go = 3, 4\ndef f(): return px + go\nimport sys\n"
 	. "print(f(), 'plot' 'ly' in sys.modules)")->{output}{stdout}, "7 False\n",
 	"a program's own names");
