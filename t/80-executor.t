@@ -19,7 +19,7 @@ use Test::Codeexec;
 use Test::Codeexec::Real;
 use Test::FakeSandbox;
 
-alarm(400);
+alarm(900);
 
 my $t = Test::Codeexec::Real->start(science => 1,
 	conf => { limits => { memory => '768mb', max_wall => '60s' } },

@@ -18,7 +18,7 @@ use Test::Codeexec;
 use Test::Codeexec::Real;
 use Test::FakeSandbox;
 
-alarm(240);
+alarm(600);
 
 my $t = Test::Codeexec::Real->start(science => 1,
 	conf => { limits => { memory => '512mb' } }, http => <<'EOC');
@@ -27,7 +27,7 @@ my $t = Test::Codeexec::Real->start(science => 1,
 	server {
 	    listen 127.0.0.1:%%PORT_0%%;
 	    codeexec_api render;
-	    codeexec_timeout 15s;
+	    codeexec_timeout 50s;
 	    client_max_body_size 2m;
 
 	    location / { codeexec_pass sandbox; }
@@ -41,36 +41,11 @@ my $t = Test::Codeexec::Real->start(science => 1,
 	}
 EOC
 
-my $fake = $t->fake(name => 'fake', script => sub ($c, $job) {
-	my $how = {
-		html => sub { answer(shown => [[png => '<script>alert(1)</script>'],
-			[png => "\x89PNG\r\n\x1a\nsecond"]]) },
-		nothing => sub { answer(stdout => 'x') },
-		text => sub { answer(shown => [[text => 'x', png => 'GIF89a']]) },
-		broken => sub { answer(shown => ["\0\3pngxxx"]) },
-		busy => sub { busy(retry_after => 7) },
-		reject => sub { reject('language', 'no "é"') },
-		memory => sub { answer(status => 'memory', exit_code => undef,
-			signal => 9, stderr => "\xc3\xa9\n") },
-		signal => sub { answer(status => 'signal', exit_code => undef,
-			signal => 11) },
-		exit => sub { answer(status => 'error', exit_code => 3,
-			stderr => "why\n") },
-		claim => sub { answer(status => 'error', exit_code => 1,
-			shown => [['@error' => Encode::encode_utf8('{"name":"E",'
-			. '"value":"v","traceback":"𝄞 \u00e9\n"}')]]) },
-		cut => sub { result_frame(stdout_size => 5) },
-	}->{ $job->{code} };
-
-	$c->send($how->());
-	$c->close if $job->{code} eq 'cut';
-});
-
 # The original's own examples have other names for the address only.
 
 sub draw ($code, %arg) {
 	my $uri = delete $arg{uri} // '/render-matplotlib';
-	return $t->http_post_json($uri, { code => $code }, timeout => 30, %arg);
+	return $t->http_post_json($uri, { code => $code }, timeout => 60, %arg);
 }
 
 sub size ($r) { return join 'x', unpack 'x16 NN', $r->body }
@@ -236,6 +211,31 @@ $t->expect_log('/nobody failed');
 
 # What codeexecd can be made to say
 
+my $fake = $t->fake(name => 'fake', script => sub ($c, $job) {
+	my $how = {
+		html => sub { answer(shown => [[png => '<script>alert(1)</script>'],
+			[png => "\x89PNG\r\n\x1a\nsecond"]]) },
+		nothing => sub { answer(stdout => 'x') },
+		text => sub { answer(shown => [[text => 'x', png => 'GIF89a']]) },
+		broken => sub { answer(shown => ["\0\3pngxxx"]) },
+		busy => sub { busy(retry_after => 7) },
+		reject => sub { reject('language', 'no "é"') },
+		memory => sub { answer(status => 'memory', exit_code => undef,
+			signal => 9, stderr => "\xc3\xa9\n") },
+		signal => sub { answer(status => 'signal', exit_code => undef,
+			signal => 11) },
+		exit => sub { answer(status => 'error', exit_code => 3,
+			stderr => "why\n") },
+		claim => sub { answer(status => 'error', exit_code => 1,
+			shown => [['@error' => Encode::encode_utf8('{"name":"E",'
+			. '"value":"v","traceback":"𝄞 \u00e9\n"}')]]) },
+		cut => sub { result_frame(stdout_size => 5) },
+	}->{ $job->{code} };
+
+	$c->send($how->());
+	$c->close if $job->{code} eq 'cut';
+});
+
 my $at = '/fake/render-matplotlib';
 
 $r = draw('html', uri => $at);
@@ -244,7 +244,7 @@ fails(draw($_, uri => $at), 422, 'No figure was drawn', $_)
 	for qw/nothing text broken/;
 
 my $job = $fake->job->{job};
-is_deeply($job, { id => $job->{id}, language => 'python', timeout_ms => 15000,
+is_deeply($job, { id => $job->{id}, language => 'python', timeout_ms => 50000,
 	options => { results => JSON::PP::true, figure => JSON::PP::true,
 	dpi => 200, imports => { plt => 'matplotlib.pyplot', np => 'numpy' } } },
 	'the job');
