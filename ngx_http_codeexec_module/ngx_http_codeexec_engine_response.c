@@ -139,14 +139,9 @@ ngx_http_codeexec_engine_make(ngx_http_request_t *r,
 
     write(&w, ctx, data);
 
-    ctx->body.len = w.len;
-    ctx->body.data = ngx_pnalloc(r->pool, w.len);
-    if (ctx->body.data == NULL) {
+    if (ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    w.pos = ctx->body.data;
-    w.len = 0;
 
     write(&w, ctx, data);
 

@@ -132,15 +132,8 @@ ngx_http_codeexec_executor_state(ngx_http_request_t *r,
 
         ngx_http_codeexec_executor_write_health(&w, packages);
 
-        if (i == 0) {
-            ctx->body.len = w.len;
-            ctx->body.data = ngx_pnalloc(r->pool, w.len);
-            if (ctx->body.data == NULL) {
-                return NGX_ERROR;
-            }
-
-            w.pos = ctx->body.data;
-            w.len = 0;
+        if (i == 0 && ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
+            return NGX_ERROR;
         }
     }
 

@@ -234,14 +234,9 @@ ngx_http_codeexec_executor_templates(ngx_http_request_t *r,
 
     ngx_http_codeexec_write_templates(&w);
 
-    ctx->body.len = w.len;
-    ctx->body.data = ngx_pnalloc(r->pool, w.len);
-    if (ctx->body.data == NULL) {
+    if (ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    w.pos = ctx->body.data;
-    w.len = 0;
 
     ngx_http_codeexec_write_templates(&w);
 
@@ -291,13 +286,9 @@ ngx_http_codeexec_executor_template(ngx_http_request_t *r,
 
     ngx_http_codeexec_write_template(&w, t);
 
-    ctx->body.len = w.len;
-    ctx->body.data = ngx_pnalloc(r->pool, w.len);
-    if (ctx->body.data == NULL) {
+    if (ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    w.pos = ctx->body.data;
 
     ngx_http_codeexec_write_template(&w, t);
 

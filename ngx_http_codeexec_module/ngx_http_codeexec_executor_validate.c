@@ -89,13 +89,9 @@ ngx_http_codeexec_executor_decline(ngx_http_codeexec_ctx_t *ctx,
 
     ngx_http_codeexec_executor_write_decline(&w, ctx, message);
 
-    ctx->body.len = w.len;
-    ctx->body.data = ngx_pnalloc(ctx->request->pool, w.len);
-    if (ctx->body.data == NULL) {
+    if (ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    w.pos = ctx->body.data;
 
     ngx_http_codeexec_executor_write_decline(&w, ctx, message);
 

@@ -358,6 +358,23 @@ ngx_http_codeexec_json_copy(ngx_pool_t *pool, json_t *value, ngx_str_t *text)
 }
 
 
+ngx_int_t
+ngx_http_codeexec_make_room(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_writer_t *w)
+{
+    ctx->body.len = w->len;
+    ctx->body.data = ngx_pnalloc(ctx->request->pool, w->len);
+    if (ctx->body.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    w->pos = ctx->body.data;
+    w->len = 0;
+
+    return NGX_OK;
+}
+
+
 void
 ngx_http_codeexec_put(ngx_http_codeexec_writer_t *w, const void *data,
     size_t len)

@@ -85,13 +85,9 @@ ngx_http_codeexec_encode_metrics(ngx_http_request_t *r,
 
     ngx_http_codeexec_write_metrics(&w, ctx->json, runs.nelts);
 
-    ctx->body.len = w.len;
-    ctx->body.data = ngx_pnalloc(r->pool, w.len);
-    if (ctx->body.data == NULL) {
+    if (ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    w.pos = ctx->body.data;
 
     ngx_http_codeexec_write_metrics(&w, ctx->json, runs.nelts);
 

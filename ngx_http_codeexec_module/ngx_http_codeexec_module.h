@@ -724,6 +724,9 @@ ngx_int_t ngx_http_codeexec_refuse_issues(ngx_http_codeexec_ctx_t *ctx,
 const char *ngx_http_codeexec_lax_integer(json_t *value, double *number,
     const char **message);
 
+/* Of ctx->body, when it was counted and before it is written. */
+ngx_int_t ngx_http_codeexec_make_room(ngx_http_codeexec_ctx_t *ctx,
+    ngx_http_codeexec_writer_t *w);
 void ngx_http_codeexec_put(ngx_http_codeexec_writer_t *w, const void *data,
     size_t len);
 void ngx_http_codeexec_put_escaped(ngx_http_codeexec_writer_t *w,

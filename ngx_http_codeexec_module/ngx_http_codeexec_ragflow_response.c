@@ -235,13 +235,9 @@ ngx_http_codeexec_ragflow_send(ngx_http_request_t *r,
 
     ngx_http_codeexec_ragflow_write(&w, ctx, answer, generation);
 
-    ctx->body.len = w.len;
-    ctx->body.data = ngx_pnalloc(r->pool, w.len);
-    if (ctx->body.data == NULL) {
+    if (ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    w.pos = ctx->body.data;
 
     ngx_http_codeexec_ragflow_write(&w, ctx, answer, generation);
 

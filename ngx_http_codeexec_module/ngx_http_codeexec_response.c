@@ -98,11 +98,8 @@ ngx_int_t
 ngx_http_codeexec_encode_error(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx, ngx_str_t *message)
 {
-    ngx_str_t                  *body;
     ngx_uint_t                  i;
     ngx_http_codeexec_writer_t  w;
-
-    body = &ctx->body;
 
     ngx_memzero(&w, sizeof(ngx_http_codeexec_writer_t));
 
@@ -113,15 +110,8 @@ ngx_http_codeexec_encode_error(ngx_http_request_t *r,
                                        message->data, message->len);
         ngx_http_codeexec_put_text(&w, "}\n");
 
-        if (i == 0) {
-            body->len = w.len;
-            body->data = ngx_pnalloc(r->pool, w.len);
-            if (body->data == NULL) {
-                return NGX_ERROR;
-            }
-
-            w.pos = body->data;
-            w.len = 0;
+        if (i == 0 && ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
+            return NGX_ERROR;
         }
     }
 
@@ -139,14 +129,9 @@ ngx_http_codeexec_encode_run(ngx_http_request_t *r,
 
     ngx_http_codeexec_write_run(&w, ctx);
 
-    ctx->body.len = w.len;
-    ctx->body.data = ngx_pnalloc(r->pool, w.len);
-    if (ctx->body.data == NULL) {
+    if (ngx_http_codeexec_make_room(ctx, &w) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    w.pos = ctx->body.data;
-    w.len = 0;
 
     ngx_http_codeexec_write_run(&w, ctx);
 
