@@ -1,8 +1,9 @@
 /*
  * Copyright (C) The codeexec authors.
  *
- * codeexecd: runs untrusted programs for nginx.  One header, a section for
- * each source file; sandbox/README.md has the processes and who kills what.
+ * codeexecd: runs untrusted programs for nginx.  A section for each source
+ * file, but for those of config.h and cgroup.h; sandbox/README.md has the
+ * processes and who kills what.
  *
  * Theory of operation
  * -------------------
@@ -35,21 +36,15 @@
 #include <sys/time.h>
 #include <sys/types.h>
 
+#include "cgroup.h"
+#include "config.h"
 #include "spawn.h"
 #include "wire.h"
 
 #define CLIENTS_MAX     4096 /* connections at once */
 #define ID_MAX          64   /* characters of an execution id */
 #define HANDLE_LENGTH   32   /* hexadecimal digits */
-#define LANGUAGE_MAX    32   /* characters of a language name */
-#define TIERS_MAX       8    /* of one runtime */
-#define RUNTIMES_MAX    8
-#define LISTENERS_MAX   8
-#define LANGUAGES_MAX   64
-#define NAMES_MAX       64   /* entries of a list in the configuration */
-#define CGROUPS_MAX     8    /* hierarchies that a run joins */
 
-struct cfg_t;
 struct json_t;
 struct slot;
 
@@ -79,199 +74,6 @@ bool      is_name(const char *s, const char *more, size_t max);
 
 /* Whole file into a NUL-terminated buffer; -1 with errno if it won't fit. */
 ssize_t   read_file(const char *path, char *buffer, size_t size);
-
-
-/* config.c */
-
-struct limits {
-	uint64_t      wall_ms;        /* default wall time */
-	uint64_t      max_wall_ms;    /* the most a job may ask for */
-	uint64_t      memory;
-	uint64_t      disk;           /* of the private tmpfs */
-	uint64_t      output;         /* each of stdout and stderr */
-	uint64_t      file_size;      /* of one file returned */
-	uint64_t      files_size;     /* of all files returned */
-	uint64_t      files;          /* number of files returned */
-	uint64_t      code;           /* size of the program accepted */
-	uint64_t      input;          /* of variables, and of stdin */
-	uint64_t      put;            /* files placed for a program */
-	uint64_t      put_size;       /* of all of them */
-	uint64_t      results;        /* shown by a program */
-	uint64_t      results_size;   /* of all of them */
-	uint64_t      inodes;
-	uint64_t      processes;
-	uint64_t      open_files;
-	double        cpus;           /* processors' worth, 0: no limit */
-};
-
-struct names {
-	char         *name[NAMES_MAX];
-	unsigned      count;
-};
-
-struct tier_config {
-	char         *name;
-	struct names  preload;        /* modules that the zygote imports */
-	struct names  when;           /* words in a program that choose it */
-	uint64_t      spare;          /* runs parked ahead */
-	uint64_t      max_runs;       /* of one zygote; 0: no limit */
-	uint64_t      max_age_ms;     /* the same */
-};
-
-struct runtime_config {
-	char                *name;
-	const struct kind   *kind;
-	char                *interpreter;
-	char                *packages;   /* directory of versions, or NULL */
-	struct tier_config   tier[TIERS_MAX];
-	unsigned             tiers;
-};
-
-/* One that is a command; texts are as spawn.h has them. */
-
-struct language {
-	char                *name;
-	struct names         aliases;
-	char                *command;     /* TEXT_COMMAND */
-	char                *version;     /* the same, or NULL */
-	char                *env;         /* TEXT_ENV */
-	uint32_t             command_size;
-	uint32_t             version_size;
-	uint32_t             env_size;
-	uint64_t             compile_ms;  /* 0: it is not compiled */
-	uint64_t             runs;        /* at once; 0: no limit of its own */
-	uint64_t             running;
-	char                *told;        /* its version, or NULL */
-};
-
-struct config {
-	struct names           listen;
-	struct names           peers;         /* users that may connect */
-	char                  *listen_group;
-	char                  *listen_mode;   /* octal */
-	char                  *library;
-	char                  *rootfs;
-	char                  *cgroup;        /* "" switches cgroups off */
-	uint64_t               cpu_weight;    /* of all runs, 0: automatic */
-	struct names           allow_missing; /* layers: layers.h */
-	uint64_t               uids;          /* first of slots + 1 host uids */
-	uint64_t               runs;          /* at once */
-	uint64_t               queue;         /* jobs waiting */
-	uint64_t               queue_ms;      /* for how long at most */
-	uint64_t               slots;         /* runs + everything spare */
-	struct limits          limits;
-	struct runtime_config  runtime[RUNTIMES_MAX];
-	unsigned               runtimes;
-	unsigned               commands;      /* number of that runtime */
-	struct language        language[LANGUAGES_MAX];
-	unsigned               languages;
-};
-
-extern struct config  config;
-
-/* Reads path into config; returns 0, or -1 after saying what is wrong. */
-int config_load(const char *path);
-
-/* options.c: what may stand in it. */
-struct cfg_t *options_new(void);
-
-int names_copy(struct cfg_t *cfg, const char *option, struct names *names);
-
-
-/* language.c */
-
-/* Takes a section "language"; returns 0, or -1 after saying what is wrong. */
-int  language_copy(struct cfg_t *cfg);
-
-/* Returns the number of a runtime, or -1; *lang is NULL if the runtime is the
- * language. */
-int  language_find(const char *name, struct language **lang);
-
-
-/* kind.c: what is different from one interpreter to another */
-
-struct kind {
-	const char         *name;        /* its directory in the library, too */
-	const char *const  *options;     /* of the interpreter */
-	const char         *heap;        /* the one that ends in MB, or NULL */
-	const char         *script;      /* in the pen, or NULL */
-	const char *const  *environment;
-	const char         *suffix;      /* of files to be imported, or NULL */
-	const char         *tables;      /* who makes tables of data, or NULL */
-};
-
-/* NULL if there is none of that name. */
-const struct kind  *kind_find(const char *name);
-
-/* Becomes the zygote of a tier; returns if that fails. */
-struct tier;
-void                kind_exec(const struct tier *tier);
-
-
-/* hierarchy.c */
-
-enum { HAS_MEMORY = 1, HAS_PIDS = 2, HAS_CPU = 4, HAS_CPUACCT = 8, IS_V2 = 16 };
-
-struct hierarchy {
-	char     *dir;                   /* ours in it */
-	unsigned  has;                   /* controllers, bits from above */
-};
-
-extern struct hierarchy  hierarchies[CGROUPS_MAX];
-extern unsigned          n_hierarchies;
-extern unsigned          hierarchies_have;      /* all of them together */
-
-/* Finds what the host has, makes our directories, and says in layers what
- * can be limited with them. */
-void  cgroup_init(void);
-
-/* A file of a cgroup directory: descriptor or -1; 0 or -1; both with errno. */
-__attribute__((format(printf, 3, 4)))
-int  cgroup_open_in(const char *dir, int flags, const char *fmt, ...);
-int  cgroup_write_in(const char *dir, const char *name, const char *text);
-
-
-/* cgroup.c */
-
-struct cgroup {
-	int       procs[CGROUPS_MAX];    /* open cgroup.procs */
-	unsigned  count;
-	int       memory_peak;           /* open files, or -1 where absent */
-	int       memory_events;
-	int       cpu;
-	int       pids;
-	int       pids_events;
-	int       weight;
-	int       dir;                   /* where pids is */
-	uint64_t  cpu_base;              /* microseconds when the job began */
-	uint64_t  oom_base;
-	uint64_t  full_base;
-	int       notice;                /* eventfd of oom.c, or -1 */
-	bool      oom;                   /* it has told, since begin */
-};
-
-void  cgroup_open(struct cgroup *cg, unsigned slot);
-void  cgroup_prepare(struct cgroup *cg);     /* a run is about to be made */
-void  cgroup_begin(struct cgroup *cg);       /* a job is about to start */
-
-
-/* The pids in it, at most n of them; returns their number, or n + 1 for more
- * than that and for "unknown".  There must be a directory to ask. */
-unsigned  cgroup_members(const struct cgroup *cg, pid_t *pids, unsigned n);
-
-/* How many processes are in it, or -1 when there is no cgroup to ask. */
-int       cgroup_count(const struct cgroup *cg);
-bool      cgroup_oom(const struct cgroup *cg);      /* since begin */
-
-/* Whether a process or thread was refused for pids.max, since begin; false
- * where the kernel does not count it. */
-bool      cgroup_full(const struct cgroup *cg);
-uint64_t  cgroup_cpu_us(const struct cgroup *cg);   /* since begin, or 0 */
-uint64_t  cgroup_peak_kb(const struct cgroup *cg);  /* or 0 */
-void      cgroup_cleanup(void);
-
-/* CPU time, in seconds, that no process can have had after so long. */
-uint32_t  cgroup_cpu_seconds(uint64_t wall_ms);
 
 
 /* oom.c: kills a run of which the kernel kills one process; number is that of
