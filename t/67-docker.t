@@ -188,7 +188,9 @@ for my $less (
 
 # The tests, with its privileges; KILL is for those that kill a worker of nginx
 
-for my $test (qw/31-python 32-limits 33-truth 40-hostile 41-isolation
+my @hostile = map { m{(40-hostile-.*)\.t$} ? $1 : () } glob 't/40-hostile-*.t';
+
+for my $test (qw/31-python 32-limits 33-truth/, @hostile, qw/41-isolation
 	42-abort 44-files 45-random/)
 {
 	my ($code, $out);
