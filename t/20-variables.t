@@ -22,9 +22,9 @@ $t->write_conf(<<'EOC');
                    '$codeexec_queue_time|$codeexec_exit_code';
     log_format missing '$http_x_name|$codeexec_missing';
     log_format peers '$http_x_name|$upstream_status|$upstream_addr';
+    access_log %%TESTDIR%%/missing.log missing if=$codeexec_missing;
     access_log %%TESTDIR%%/access.log run;
     access_log %%TESTDIR%%/peers.log peers;
-    access_log %%TESTDIR%%/missing.log missing if=$codeexec_missing;
 
     upstream sandbox {
         server unix:%%SOCK%%;
