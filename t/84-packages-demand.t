@@ -52,7 +52,7 @@ sub comes ($module, $name = $module) {
 		return 1 if $t->output("import $module; print($module.V)") eq "1.0\n";
 		sleep 0.2;
 		return 0;
-	}), "$name is added") || diag(said);
+	}), "$name is added") || diag(said());
 }
 
 # All of the log before has been looked at when another one is there.
@@ -79,7 +79,7 @@ $t->configure(@options);
 my $watch = $t->spawn('watch.log', $Test::Codeexec::Packages::PROGRAM, 'watch',
 	'-c', $t->dir . '/packages.conf', $log);
 
-ok(wait_until(20, sub { said =~ /following/ }), 'it starts') || diag(said);
+ok(wait_until(20, sub { said() =~ /following/ }), 'it starts') || diag(said);
 
 # What programs miss
 
@@ -94,8 +94,8 @@ is($t->output("try:\n import moved\nexcept ImportError:\n print('none')"),
 like($t->output('import forbidden'), qr/"forbidden"/, 'not in the list');
 like($t->output('import needs'), qr/"needs"/, 'it needs what is not in the list');
 only_adds('what is not in the list', 'moved');
-like(said, qr/"needs" was not added: "forbidden" is not in/, 'it is told why');
-unlike(said, qr/miss "forbidden"/, 'it is not even tried');
+like(said(), qr/"needs" was not added: "forbidden" is not in/, 'it is told why');
+unlike(said(), qr/miss "forbidden"/, 'it is not even tried');
 
 # What programs say
 
@@ -104,8 +104,8 @@ $t->run_code("import sys\nsys.exit('''No package with a module \"$_\" is "
 	for qw{lied ../after_lies after_lies/.. /etc/passwd @first/x pip needs},
 		'first; touch x', 'huge\\nhuge', 'x' x 5000, 'a b';
 only_adds('lies', 'after_lies');
-is(scalar(() = said =~ /miss "needs"/g), 1, 'what has failed is left alone');
-unlike(said, qr/miss "pip"/, 'what the rootfs has, too');
+is(scalar(() = said() =~ /miss "needs"/g), 1, 'what has failed is left alone');
+unlike(said(), qr/miss "pip"/, 'what the rootfs has, too');
 
 # What is in the file
 
@@ -137,8 +137,8 @@ sleep 1.5;
 truncate $log, 0 or die $!;
 only_adds('a shorter file', 'truncated');
 
-ok(!exited($watch), 'it is still there') || diag(said);
-unlike(said, qr/Traceback/, 'and was not surprised');
+ok(!exited($watch), 'it is still there') || diag(said());
+unlike(said(), qr/Traceback/, 'and was not surprised');
 ok(end_process($watch, 'TERM', 20), 'it ends');
 is($? >> 8, 143, 'by the signal');
 ok(! -e $t->dir . '/packages/.work', 'nothing is left');
