@@ -391,7 +391,7 @@ install: all ## install (DESTDIR, PREFIX=/usr/local, MODULESDIR, SYSTEMDDIR)
 	    install -m 644 $(BUILD)/codeexecd.conf.install $(DESTDIR)$(CONFDIR)/codeexecd.conf
 	[ -e $(DESTDIR)$(CONFDIR)/codeexec-languages.conf ] || \
 	    install -m 644 conf/codeexec-languages.conf $(DESTDIR)$(CONFDIR)
-	for unit in codeexecd.service codeexecd.socket; do \
+	for unit in codeexecd.service codeexecd.socket codeexec-packages.service; do \
 	    sed 's|/usr/local/sbin/|$(SBINDIR)/|; s|/etc/codeexec/|$(CONFDIR)/|; s|/usr/local/share/doc/codeexec|$(DOCDIR)|' \
 	        conf/$$unit >$(BUILD)/$$unit && \
 	    install -m 644 $(BUILD)/$$unit $(DESTDIR)$(SYSTEMDDIR) || exit; \

@@ -358,6 +358,7 @@ typedef struct {
     ngx_str_t                   reason;            /* data is NULL if none
                                                       was given */
     ngx_str_t                   skipped;           /* JSON, or empty */
+    ngx_str_t                   missing;           /* a package, or empty */
 
     unsigned                    known:1;           /* the above is set */
     unsigned                    truncated:1;
@@ -799,6 +800,9 @@ void ngx_http_codeexec_write_reason(ngx_http_codeexec_writer_t *w,
 
 /* The results of a run are taken apart; NGX_ERROR if memory is short. */
 ngx_int_t ngx_http_codeexec_read_results(ngx_http_request_t *r,
+    ngx_http_codeexec_ctx_t *ctx);
+/* The same for the package that it has missed. */
+ngx_int_t ngx_http_codeexec_read_missing(ngx_http_request_t *r,
     ngx_http_codeexec_ctx_t *ctx);
 
 char *ngx_http_codeexec_deny(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

@@ -292,7 +292,9 @@ ngx_http_codeexec_answer(ngx_http_request_t *r, ngx_http_codeexec_ctx_t *ctx)
 
     u = r->upstream;
 
-    if (ngx_http_codeexec_read_results(r, ctx) != NGX_OK) {
+    if (ngx_http_codeexec_read_results(r, ctx) != NGX_OK
+        || ngx_http_codeexec_read_missing(r, ctx) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

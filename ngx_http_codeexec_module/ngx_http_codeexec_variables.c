@@ -87,6 +87,10 @@ static ngx_http_variable_t  ngx_http_codeexec_vars[] = {
       offsetof(ngx_http_codeexec_ctx_t, result.results),
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("codeexec_missing"), NULL, ngx_http_codeexec_string_variable,
+      offsetof(ngx_http_codeexec_ctx_t, result.missing),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("codeexec_images_stored"), NULL,
       ngx_http_codeexec_number_variable,
       offsetof(ngx_http_codeexec_ctx_t, images_stored),

@@ -20,7 +20,9 @@ $t->write_conf(<<'EOC');
                    '$codeexec_language|$codeexec_run_time|'
                    '$codeexec_cpu_time|$codeexec_memory|'
                    '$codeexec_queue_time|$codeexec_exit_code';
+    log_format missing '$http_x_name|$codeexec_missing';
     log_format peers '$http_x_name|$upstream_status|$upstream_addr';
+    access_log %%TESTDIR%%/missing.log missing if=$codeexec_missing;
     access_log %%TESTDIR%%/access.log run;
     access_log %%TESTDIR%%/peers.log peers;
 
@@ -71,7 +73,9 @@ my %answer = (
 my $fake = $t->fake(script => sub ($c, $job) {
 	return $c->close if $job->{code} eq 'die';
 	return $c->eof if $job->{code} eq 'hang';
-	$c->send($answer{$job->{code}}->());
+	$c->send(($answer{$job->{code}}
+		// sub { answer(@usage, status => 'error', stderr => $job->{code}) })
+		->());
 });
 
 $t->fake(name => 'other', script => sub ($c, $job) {
@@ -134,6 +138,28 @@ like(logged('/page', 'ok'), qr/^(?:200|502)\|-\|.*\|\Q$none\E$/,
 logged('/other', 'busy');
 like($t->read_file('peers.log'), qr/^request$n\|503, 200\|unix:\S+, unix:\S+$/m,
 	'a busy peer is logged as such');
+
+# What is missing, by the line that the runtimes write
+
+my $missing = 'is installed here. Whoever';
+my $python = qq(No package with a module "a_b.c" $missing);
+
+sub missed ($code) {
+	logged('/runcode', $code);
+	return $t->read_file('missing.log') =~ /^request$n\|(.*)\n/m ? $1 : undef;
+}
+
+is(missed("x\n$python\n"), 'a_b.c', 'a module is missing');
+is(missed(qq(No package "\@a/b-c" $missing\nError\n)), '@a/b-c', 'a package is');
+is(missed(qq(No package "one" $missing\n$python\n)), 'a_b.c', 'the last one');
+is(missed("$python\n" . 'x' x 10_000), 'a_b.c', 'before the rest');
+is(missed($_), undef, 'none: ' . substr $_, 0, 30) for 'ok', 'error',
+	"x$python", "$python\n" . 'x' x 20_000, 'No package "', 'No package "a',
+	'No package "a" is installed here.', qq(No package "" $missing),
+	qq(No package "a b" $missing), qq(No package "a\"" $missing),
+	qq(No package "\x{e9}" $missing), qq(No package "a\n" $missing),
+	qq(No package "@{['x' x 215]}" $missing);
+is(length missed(qq(No package "@{['x' x 214]}" $missing)), 214, 'a long name');
 
 $t->http_get('/outside', headers => ['X-Name: outside']);
 is(logged_line('outside'), "200|-|-|-|$none", 'in another location');

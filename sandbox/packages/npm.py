@@ -24,6 +24,15 @@ def normal(name):
     return name
 
 
+def of_module(options, module):
+    """What is asked for may be a part of a package."""
+    return re.match(r'(?:@[^/]*/)?[^/]*', module)[0]
+
+
+def allowed(options):
+    return Allow(options.npm_allow, normal)
+
+
 def parse(word):
     match = WORD.fullmatch(word)
     if not match:
@@ -85,7 +94,7 @@ class Set:
             raise Failure('no "registry" is configured')
         self.options = task.options
         self.worker = task.worker
-        self.allow = Allow(task.options.npm_allow, normal)
+        self.allow = allowed(task.options)
         self.lock = read_lock(os.path.join(task.current, LOCK)) \
             if task.current else {}
 

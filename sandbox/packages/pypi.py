@@ -33,6 +33,16 @@ def normal(name):
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
+def of_module(options, module):
+    """The package that has it, where that has another name."""
+    names = dict(word.split('=') for word in options.modules)
+    return normal(names.get(module, module))
+
+
+def allowed(options):
+    return Allow(options.allow, normal)
+
+
 def parse(word):
     """The name in what an operator asks for."""
     match = WORD.fullmatch(word)
@@ -103,7 +113,7 @@ class Set:
         self.work = task.work
         self.store = task.wheels
         self.python = settings.python_version(task.options)
-        self.allow = Allow(task.options.allow, normal)
+        self.allow = allowed(task.options)
         self.paths = rootfs_paths(task.options, self.python)
         self.there = rootfs_packages(self.paths)
         self.pip = os.path.join(task.work, 'in', 'pip')

@@ -21,6 +21,9 @@ DEFAULTS = {
     'keep': '3',
     'sockets': ['/run/codeexec/codeexec.sock'],
     'timeout': '60',
+    'modules': [],
+    'interval': '60',
+    'retry': '600',
 }
 
 PATH = r'/[^\s"]*'
@@ -39,6 +42,9 @@ WORDS = {
     'keep': r'[2-9]|[1-9][0-9]{1,2}',
     'sockets': PATH,
     'timeout': r'[1-9][0-9]{0,3}',
+    'modules': r'\w+=[A-Za-z0-9][\w.-]*',
+    'interval': r'[1-9][0-9]{0,4}',
+    'retry': r'[1-9][0-9]{0,4}',
 }
 
 UNITS = {'kb': 1 << 10, 'mb': 1 << 20, 'gb': 1 << 30}
@@ -48,7 +54,7 @@ def load(path):
     options = reader.load(path, DEFAULTS, WORDS)
     options['max_size'] = (int(options['max_size'][:-2])
                            * UNITS[options['max_size'][-2:]])
-    for name in 'keep', 'timeout':
+    for name in 'keep', 'timeout', 'interval', 'retry':
         options[name] = int(options[name])
     try:
         user = pwd.getpwnam(options['user'])

@@ -19,7 +19,7 @@ our @ISA = qw/Test::Codeexec::Real/;
 
 our $PROGRAM = "$Test::Codeexec::ROOT/sandbox/packages/codeexec-packages";
 
-# runtimes are changes to the two of the test.
+# runtimes are changes to the two of the test, and http comes before its servers.
 
 sub start ($class, %arg) {
 	plan(skip_all => 'no pip')
@@ -29,7 +29,7 @@ sub start ($class, %arg) {
 	my $dir = $t->dir;
 
 	mkdir "$dir/$_" for qw(packages packages/python packages/nodejs www);
-	$t->write_conf(<<'EOC');
+	$t->write_conf(($arg{http} // '') . <<'EOC');
 		upstream sandbox { server unix:%%SOCK%%; keepalive 8; }
 		server {
 		    listen 127.0.0.1:%%PORT_0%%;
