@@ -73,6 +73,10 @@ sub script ($c, $job) {
 	if ($how eq 'wait') {
 		my %end = $c->wait_stop($job) ? (status => 'stopped',
 			reason => 'stopped', exit_code => undef, signal => 9) : ();
+
+		# Not before whoever has stopped it is answered.
+
+		sleep 0.3 if $t->read_file('answer') eq 'false';
 		$c->send(answer(stdout => 'so far', %end));
 
 	} elsif ($how eq 'end') {
